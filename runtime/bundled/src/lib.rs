@@ -1,0 +1,1 @@
+//! The bundled step plugins, built from source and embedded.

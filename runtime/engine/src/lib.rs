@@ -1,0 +1,1 @@
+//! Carries a release: identity, scheduling, retry, undo, recovery.

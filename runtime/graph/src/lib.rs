@@ -1,0 +1,1 @@
+//! The DAG of phases and steps, expanded per environment, and its drawings.

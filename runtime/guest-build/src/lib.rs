@@ -1,0 +1,1 @@
+//! Finds or makes a toolchain for wasm32-wasip2 guests, and builds them with it.

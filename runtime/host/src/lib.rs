@@ -1,0 +1,1 @@
+//! Runs a step plugin as a sandboxed component: capabilities, limits, confinement.

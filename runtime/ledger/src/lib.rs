@@ -1,0 +1,1 @@
+//! The ledger's events and the pure fold that gives every state.

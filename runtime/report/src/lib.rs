@@ -1,0 +1,1 @@
+//! Reporters: one event stream, four ways to show it.

@@ -1,0 +1,1 @@
+//! The run store and the blob store behind two narrow traits.
