@@ -1,1 +1,21 @@
-//! The ledger's events and the pure fold that gives every state.
+//! The ledger's events, and the pure fold from which every state is derived.
+//!
+//! This room does no I/O. An [`Event`] is an intent or a fact; [`Release::apply`] folds one more into the state and refuses what may not
+//! follow. Nothing outside this room decides whether a transition is legal, and nothing inside it knows where events are kept.
+
+mod deployments;
+mod event;
+mod id;
+mod release;
+mod summary;
+
+pub use deployments::{Deployed, Deployments};
+pub use event::{
+    Actor, Cause, Event, Failure, FailureKind, Finding, Mark, Origin, Outcome, Record, ReleaseKind, RunKind, Start, StepDecl, StepKind, Verdict,
+};
+pub use id::{BadReleaseId, DeploymentKey, Digest, ReleaseId, StepId};
+pub use release::{EnvironmentState, Illegal, Release, Status, StepRecord, StepState};
+pub use summary::{EnvironmentSummary, Summary};
+
+/// The version of the events' written form. A ledger of a newer version is refused, never guessed at.
+pub const LEDGER_VERSION: u32 = 1;

@@ -1,0 +1,71 @@
+//! What a list shows of a release without folding its whole stream. It is derived, and can be made again at any time.
+
+use crate::{Actor, Digest, EnvironmentState, Mark, Release, ReleaseId, ReleaseKind, Status};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A release in a few words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Its id.
+    pub release: ReleaseId,
+    /// Its version.
+    pub version: String,
+    /// What it is.
+    pub kind: ReleaseKind,
+    /// Its identity.
+    pub identity: Digest,
+    /// What is true of it as a whole.
+    pub status: Status,
+    /// What is true of it in each environment.
+    pub environments: BTreeMap<String, EnvironmentSummary>,
+    /// Its marks.
+    pub marks: BTreeSet<Mark>,
+    /// When it came to be.
+    pub created: jiff::Timestamp,
+    /// Who made it.
+    pub actor: Actor,
+    /// One line.
+    pub description: Option<String>,
+}
+
+/// A release in one environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentSummary {
+    /// What is true of it there.
+    pub state: EnvironmentState,
+    /// The deployments that it makes there.
+    pub deployments: BTreeSet<String>,
+    /// When the last of its steps there succeeded.
+    pub deployed_at: Option<jiff::Timestamp>,
+}
+
+impl Summary {
+    /// Sums up a release.
+    pub fn of(release: &Release) -> Self {
+        let environments = release.environments().into_iter().map(|name| (name.to_owned(), EnvironmentSummary::of(release, name))).collect();
+        Self {
+            release: release.start.release,
+            version: release.start.version.clone(),
+            kind: release.start.kind.clone(),
+            identity: release.start.identity,
+            status: release.status.clone(),
+            environments,
+            marks: release.marks.clone(),
+            created: release.created,
+            actor: release.start.actor.clone(),
+            description: release.start.description.clone(),
+        }
+    }
+}
+
+impl EnvironmentSummary {
+    fn of(release: &Release, name: &str) -> Self {
+        let bound = release.start.steps.iter().filter(|step| step.environment.as_deref() == Some(name));
+        Self {
+            state: release.environment(name),
+            deployments: bound.filter_map(|step| step.deployment.clone()).collect(),
+            deployed_at: release.deployed_at.get(name).copied(),
+        }
+    }
+}
