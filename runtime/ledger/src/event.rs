@@ -42,6 +42,9 @@ pub enum Event {
         run: RunKind,
         /// Who.
         actor: Actor,
+        /// The steps that it is to carry; absent: all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        steps: Option<Vec<StepId>>,
     },
     /// An operation is about to begin. Durable before its first byte goes out.
     StepStarted {
@@ -173,8 +176,11 @@ pub struct Start {
     pub manifest: Digest,
     /// The lock in the blob store.
     pub lock: Digest,
-    /// The values of the inputs.
+    /// The values of the inputs, as environment-free steps see them.
     pub inputs: BTreeMap<String, Value>,
+    /// The values of the inputs as each environment's steps see them, where they differ.
+    #[serde(default)]
+    pub settings: BTreeMap<String, BTreeMap<String, Value>>,
     /// Its steps, expanded per environment, in the graph's order.
     pub steps: Vec<StepDecl>,
     /// One line about it: the commit's first line where there is one.
@@ -216,8 +222,20 @@ pub struct StepDecl {
     pub kind: StepKind,
     /// Whether it may run again when a crash left it in doubt.
     pub idempotent: bool,
-    /// What a failure does to its environment.
-    pub undo_on_failure: bool,
+    /// What happens in its environment when it fails.
+    pub on_failure: OnFailure,
+    /// What it is made from, as far as that was known before anything ran: the part of the identity that is this step's.
+    pub fingerprint: Digest,
+}
+
+/// What happens in an environment when one of its steps fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// What the release did there is undone, in reverse order.
+    Undo,
+    /// It stays as it is.
+    Stop,
 }
 
 impl StepDecl {

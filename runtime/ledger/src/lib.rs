@@ -11,7 +11,7 @@ mod summary;
 
 pub use deployments::{Deployed, Deployments};
 pub use event::{
-    Actor, Cause, Event, Failure, FailureKind, Finding, Mark, Origin, Outcome, Record, ReleaseKind, RunKind, Start, StepDecl, StepKind, Verdict,
+    Actor, Cause, Event, Failure, FailureKind, Finding, Mark, OnFailure, Origin, Outcome, Record, ReleaseKind, RunKind, Start, StepDecl, StepKind, Verdict,
 };
 pub use id::{BadReleaseId, DeploymentKey, Digest, ReleaseId, StepId};
 pub use release::{EnvironmentState, Illegal, Release, Status, StepRecord, StepState};

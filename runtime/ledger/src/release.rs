@@ -3,7 +3,7 @@
 //! A step's life is one enum; a transition is a method that returns an error. A finished effect has no transition back to running: that is
 //! what "at most once" means here, and the properties in `tests/` hold it.
 
-use crate::{Event, Failure, Finding, Mark, Outcome, Record, ReleaseId, Start, StepId, StepKind, Verdict};
+use crate::{Cause, Event, Failure, Finding, Mark, Outcome, Record, ReleaseId, Start, StepId, StepKind, Verdict};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,8 +77,8 @@ impl StepRecord {
         match self.state {
             StepState::Succeeded(_) | StepState::Running | StepState::Interrupted | StepState::Unknown(_) => true,
             StepState::Undoing | StepState::UndoFailed(_) | StepState::Destroying | StepState::DestroyFailed(_) => true,
-            StepState::Failed(_) => self.receipt.is_some(),
-            StepState::Waiting | StepState::Undone | StepState::Destroyed => false,
+            StepState::Failed(_) | StepState::Waiting => self.receipt.is_some(),
+            StepState::Undone | StepState::Destroyed => false,
         }
     }
 }
@@ -130,6 +130,8 @@ pub struct Release {
     pub marks: BTreeSet<Mark>,
     /// What is true of it as a whole.
     pub status: Status,
+    /// The steps that the last run was to carry; absent: all.
+    pub selected: Option<BTreeSet<StepId>>,
     /// The next event's place.
     pub next_seq: u64,
     /// When, in each environment, the last of its steps succeeded.
@@ -159,6 +161,7 @@ impl Release {
             approved: BTreeMap::new(),
             marks: BTreeSet::new(),
             status: Status::Ended(Verdict::Stopped),
+            selected: None,
             next_seq: record.seq + 1,
             deployed_at: BTreeMap::new(),
         })
@@ -191,16 +194,9 @@ impl Release {
 
     /// Returns what is true of it in one environment.
     pub fn environment(&self, name: &str) -> EnvironmentState {
-        let states: Vec<&StepRecord> = self
-            .start
-            .steps
-            .iter()
-            .zip(&self.steps)
-            .filter(|(decl, _)| decl.environment.as_deref() == Some(name))
-            .map(|(_, step)| step)
-            .collect();
-        let any = |test: fn(&StepState) -> bool| states.iter().any(|step| test(&step.state));
-        let all = |test: fn(&StepState) -> bool| !states.is_empty() && states.iter().all(|step| test(&step.state));
+        let bound = || self.start.steps.iter().zip(&self.steps).filter(|(decl, _)| decl.environment.as_deref() == Some(name));
+        let any = |test: fn(&StepState) -> bool| bound().any(|(_, step)| test(&step.state));
+        let all = |test: fn(&StepState) -> bool| bound().next().is_some() && bound().all(|(_, step)| test(&step.state));
         if any(|s| matches!(s, StepState::Running | StepState::Undoing | StepState::Destroying)) && self.status == Status::Running {
             EnvironmentState::Working
         } else if any(|s| matches!(s, StepState::Unknown(_) | StepState::Interrupted)) {
@@ -209,7 +205,7 @@ impl Release {
             EnvironmentState::UndoFailed
         } else if all(|s| matches!(s, StepState::Succeeded(_))) {
             EnvironmentState::Deployed
-        } else if states.iter().any(|step| step.may_stand()) {
+        } else if bound().any(|(decl, step)| decl.kind == StepKind::Effect && step.may_stand()) {
             EnvironmentState::Half
         } else if any(|s| matches!(s, StepState::Destroyed)) {
             EnvironmentState::Destroyed
@@ -227,7 +223,7 @@ impl Release {
     fn change(&mut self, record: &Record) -> Result<(), String> {
         match &record.event {
             Event::ReleaseStarted(_) => Err("a release starts once".into()),
-            Event::RunStarted { .. } => self.take_up(),
+            Event::RunStarted { steps, .. } => self.take_up(steps.as_deref()),
             Event::RunEnded { verdict } => self.let_go(verdict),
             Event::Approved { gate, actor, .. } => {
                 self.approved.insert(gate.clone(), actor.clone());
@@ -241,7 +237,16 @@ impl Release {
         }
     }
 
-    fn take_up(&mut self) -> Result<(), String> {
+    /// Returns whether the last run was to carry the step.
+    pub fn is_selected(&self, id: StepId) -> bool {
+        self.selected.as_ref().is_none_or(|selected| selected.contains(&id))
+    }
+
+    fn take_up(&mut self, steps: Option<&[StepId]>) -> Result<(), String> {
+        if let Some(id) = steps.unwrap_or_default().iter().find(|id| id.index() >= self.steps.len()) {
+            return Err(format!("there is no step {}", id.0));
+        }
+        self.selected = steps.map(|steps| steps.iter().copied().collect());
         self.status = Status::Running;
         for step in &mut self.steps {
             if step.state == StepState::Running {
@@ -259,7 +264,7 @@ impl Release {
             return Err(format!("{} is still running", self.label(id)));
         }
         if *verdict == Verdict::Succeeded
-            && let Some(id) = self.step_ids().find(|&id| !matches!(self.step(id).state, StepState::Succeeded(_)))
+            && let Some(id) = self.step_ids().find(|&id| self.is_selected(id) && !matches!(self.step(id).state, StepState::Succeeded(_)))
         {
             return Err(format!("{} did not succeed", self.label(id)));
         }
@@ -295,7 +300,7 @@ impl StepRecord {
             Event::Checkpoint { state, .. } => self.checkpoint(state, kind),
             Event::StepSucceeded { outcome, origin, .. } => self.succeed(outcome, *origin, at),
             Event::StepFailed { failure, .. } => self.fail(failure, at),
-            Event::StepRecovered { finding, .. } => self.recover(finding, at),
+            Event::StepRecovered { finding, by, .. } => self.recover(finding, *by, at),
             Event::UndoStarted { .. } => self.begin_undo(at),
             Event::UndoFinished { .. } => self.end_undo(at),
             Event::UndoFailed { failure, .. } => self.only_from("undo", &StepState::Undoing, StepState::UndoFailed(failure.clone()), at),
@@ -358,13 +363,16 @@ impl StepRecord {
         self.only_from("failure", &StepState::Running, StepState::Failed(failure.clone()), at)
     }
 
-    fn recover(&mut self, finding: &Finding, at: jiff::Timestamp) -> Result<(), String> {
+    fn recover(&mut self, finding: &Finding, by: Cause, at: jiff::Timestamp) -> Result<(), String> {
         if !matches!(self.state, StepState::Interrupted | StepState::Unknown(_)) {
             return Err(format!("there is nothing to recover from {}", self.state));
         }
         match finding {
             Finding::NotDone => {
-                self.receipt = None;
+                // An idempotent step that runs again by rule may have left something: what its checkpoint names stays known.
+                if by != Cause::Rule {
+                    self.receipt = None;
+                }
                 self.state = StepState::Waiting;
             }
             Finding::Done { outcome } => self.rest_done(outcome, at),
@@ -381,7 +389,7 @@ impl StepRecord {
     fn begin_undo(&mut self, at: jiff::Timestamp) -> Result<(), String> {
         match self.state {
             StepState::Succeeded(_) | StepState::UndoFailed(_) | StepState::Undoing | StepState::DestroyFailed(_) => {}
-            StepState::Failed(_) if self.receipt.is_some() => {}
+            StepState::Failed(_) | StepState::Waiting if self.receipt.is_some() => {}
             _ => return Err(format!("undo may not begin from {}", self.state)),
         }
         self.started = Some(at);
@@ -398,7 +406,7 @@ impl StepRecord {
     fn begin_destroy(&mut self, at: jiff::Timestamp) -> Result<(), String> {
         match self.state {
             StepState::Succeeded(_) | StepState::Destroying | StepState::DestroyFailed(_) | StepState::UndoFailed(_) => {}
-            StepState::Failed(_) if self.receipt.is_some() => {}
+            StepState::Failed(_) | StepState::Waiting if self.receipt.is_some() => {}
             _ => return Err(format!("destroy may not begin from {}", self.state)),
         }
         self.started = Some(at);

@@ -1,6 +1,6 @@
 //! What a list shows of a release without folding its whole stream. It is derived, and can be made again at any time.
 
-use crate::{Actor, Digest, EnvironmentState, Mark, Release, ReleaseId, ReleaseKind, Status};
+use crate::{Actor, Digest, EnvironmentState, Mark, Release, ReleaseId, ReleaseKind, Status, StepState};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,8 @@ pub struct Summary {
     pub identity: Digest,
     /// What is true of it as a whole.
     pub status: Status,
+    /// Whether every environment-free step succeeded.
+    pub free_done: bool,
     /// What is true of it in each environment.
     pub environments: BTreeMap<String, EnvironmentSummary>,
     /// Its marks.
@@ -44,12 +46,15 @@ impl Summary {
     /// Sums up a release.
     pub fn of(release: &Release) -> Self {
         let environments = release.environments().into_iter().map(|name| (name.to_owned(), EnvironmentSummary::of(release, name))).collect();
+        let free = release.start.steps.iter().zip(&release.steps).filter(|(decl, _)| decl.environment.is_none());
+        let free_done = free.into_iter().all(|(_, step)| matches!(step.state, StepState::Succeeded(_)));
         Self {
             release: release.start.release,
             version: release.start.version.clone(),
             kind: release.start.kind.clone(),
             identity: release.start.identity,
             status: release.status.clone(),
+            free_done,
             environments,
             marks: release.marks.clone(),
             created: release.created,
