@@ -25,6 +25,8 @@ pub enum ComponentBytes {
     Static(&'static [u8]),
     /// A file. Its digest is checked when it is read.
     File(PathBuf),
+    /// In memory.
+    Memory(Arc<[u8]>),
 }
 
 /// What every config of a plugin has in common.
@@ -216,7 +218,7 @@ pub struct Invocation {
     pub component: ComponentSource,
     /// Which export.
     pub operation: Operation,
-    /// The config, every reference resolved; a secret stands as `{"$secret": NAME}`.
+    /// The config, every reference resolved; a secret stands as its name.
     pub config: Value,
     /// Whether it is pure: no network, hosts or secrets, an empty context, a fixed clock, seeded random.
     pub kind: relrun_ledger::StepKind,

@@ -52,6 +52,8 @@ pub enum Event {
         step: StepId,
         /// Counts from 1 over the release's whole life.
         attempt: u32,
+        /// The config with every reference resolved, in the blob store: what `recover`, `undo` and `destroy` get.
+        config: Digest,
     },
     /// The plugin's own note before a mutation. Durable when the plugin goes on.
     Checkpoint {

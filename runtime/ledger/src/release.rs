@@ -61,6 +61,8 @@ pub struct StepRecord {
     pub outcome: Option<Outcome>,
     /// Where that came from.
     pub origin: Option<crate::Origin>,
+    /// The config of the last `apply`, in the blob store.
+    pub config: Option<crate::Digest>,
     /// When it was last begun.
     pub started: Option<jiff::Timestamp>,
     /// When it last came to rest.
@@ -69,7 +71,7 @@ pub struct StepRecord {
 
 impl StepRecord {
     fn new() -> Self {
-        Self { state: StepState::Waiting, attempts: 0, receipt: None, outcome: None, origin: None, started: None, ended: None }
+        Self { state: StepState::Waiting, attempts: 0, receipt: None, outcome: None, origin: None, config: None, started: None, ended: None }
     }
 
     /// Returns whether something that it did may stand in its environment.
@@ -296,7 +298,7 @@ impl Release {
 impl StepRecord {
     fn change(&mut self, event: &Event, kind: StepKind, at: jiff::Timestamp) -> Result<(), String> {
         match event {
-            Event::StepStarted { attempt, .. } => self.start(*attempt, at),
+            Event::StepStarted { attempt, config, .. } => self.start(*attempt, *config, at),
             Event::Checkpoint { state, .. } => self.checkpoint(state, kind),
             Event::StepSucceeded { outcome, origin, .. } => self.succeed(outcome, *origin, at),
             Event::StepFailed { failure, .. } => self.fail(failure, at),
@@ -313,7 +315,7 @@ impl StepRecord {
         }
     }
 
-    fn start(&mut self, attempt: u32, at: jiff::Timestamp) -> Result<(), String> {
+    fn start(&mut self, attempt: u32, config: crate::Digest, at: jiff::Timestamp) -> Result<(), String> {
         match self.state {
             StepState::Waiting | StepState::Failed(_) | StepState::Undone | StepState::Destroyed => {}
             _ => return Err(format!("it may not start from {}", self.state)),
@@ -322,6 +324,7 @@ impl StepRecord {
             return Err(format!("attempt {attempt} follows attempt {}", self.attempts));
         }
         self.attempts = attempt;
+        self.config = Some(config);
         self.started = Some(at);
         self.state = StepState::Running;
         Ok(())
