@@ -5,6 +5,7 @@
 
 mod capability;
 mod model;
+mod origin;
 mod span;
 mod template;
 
