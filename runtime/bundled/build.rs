@@ -23,7 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     match embed(checkout, &out) {
         Ok(()) => Ok(()),
         Err(error) => {
-            eprintln!("failed to build the bundled plugins: {error}\n\ntype `cargo xtask guests` to do this step alone and see its progress");
+            eprintln!(
+                "failed to build the bundled plugins: {error}\n\ntype `cargo xtask guests` to do this step alone and see its progress"
+            );
             std::process::exit(1);
         }
     }

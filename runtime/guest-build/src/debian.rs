@@ -20,7 +20,8 @@ use crate::{Error, Machine};
 pub(crate) const RECIPE: &str = "-recipe1";
 
 /// What to type when the way is open and fails.
-pub(crate) const HELP: &str = "type `sudo apt-get update`, check that bookworm-security (or a newer Debian) is among apt's sources, and try again";
+pub(crate) const HELP: &str =
+    "type `sudo apt-get update`, check that bookworm-security (or a newer Debian) is among apt's sources, and try again";
 
 /// The oldest Debian compiler that is new enough for the guests' crates.
 const OLDEST: (u32, u32) = (1, 95);
@@ -82,8 +83,7 @@ impl<'m> Packages<'m> {
     fn build_std(&self, root: &Path, scratch: &Path, progress: &mut dyn Write) -> Result<PathBuf, Error> {
         let sources = only(&root.join("usr/src"), |name| name.starts_with("rustc-"))?;
         let target = scratch.join("std");
-        let flags =
-            format!("-Zforce-unstable-if-unmarked\u{1f}-Cembed-bitcode=yes\u{1f}--remap-path-prefix={}=rustc", sources.display());
+        let flags = format!("-Zforce-unstable-if-unmarked\u{1f}-Cembed-bitcode=yes\u{1f}--remap-path-prefix={}=rustc", sources.display());
         say(progress, "building std");
         let mut command = self.machine.cargo();
         command

@@ -16,7 +16,9 @@ pub enum Error {
         refusals: Vec<Refusal>,
     },
     /// The active Rust could not be asked where it lives.
-    #[error("failed to find the active Rust toolchain: {reason}\n  type `rustc --version` to see whether it works; Rust 1.95 or newer is needed")]
+    #[error(
+        "failed to find the active Rust toolchain: {reason}\n  type `rustc --version` to see whether it works; Rust 1.95 or newer is needed"
+    )]
     NoRust {
         /// What the system or rustc said.
         reason: String,

@@ -154,7 +154,8 @@ fn kept(name: &OsStr) -> bool {
         let users = ["HOME", "NET_", "HTTP_", "REGISTRY_", "REGISTRIES_", "SOURCE_", "TERM_", "INSTALL_"];
         return users.iter().any(|prefix| rest.starts_with(prefix)) || (rest.starts_with("TARGET_") && rest.ends_with("_LINKER"));
     }
-    let exact = ["CARGO", "TARGET", "HOST", "OUT_DIR", "PROFILE", "OPT_LEVEL", "DEBUG", "NUM_JOBS", "LD_LIBRARY_PATH", "MAKEFLAGS", "MFLAGS"];
+    let exact =
+        ["CARGO", "TARGET", "HOST", "OUT_DIR", "PROFILE", "OPT_LEVEL", "DEBUG", "NUM_JOBS", "LD_LIBRARY_PATH", "MAKEFLAGS", "MFLAGS"];
     let families = ["RUSTFLAGS", "RUSTC", "RUSTDOC", "CLIPPY_", "DEP_"];
     !exact.contains(&name) && !families.iter().any(|family| name.starts_with(family))
 }

@@ -53,13 +53,8 @@ impl Toolchain {
 pub fn ensure(machine: &Machine, progress: &mut dyn Write) -> Result<Toolchain, Error> {
     let cache = machine.toolchains().map(Cache::new);
     let made = cache.as_ref().and_then(|cache| cache.newest(debian::RECIPE));
-    let facts = Facts {
-        sysroot: machine.sysroot().to_owned(),
-        target: machine.target(),
-        made,
-        rustup: machine.rustup(),
-        debian: machine.debian(),
-    };
+    let facts =
+        Facts { sysroot: machine.sysroot().to_owned(), target: machine.target(), made, rustup: machine.rustup(), debian: machine.debian() };
     let Choice { open, closed: mut refusals } = choose(&facts);
     for way in open {
         match go(way, machine, &facts, cache.as_ref(), progress) {
