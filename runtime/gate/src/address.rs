@@ -96,11 +96,14 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let last = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        // Mapped, translated (RFC 2765), compatible.
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] => Some(last(high, low)),
-        // NAT64: the well-known prefix, and the one for local use in its longest form.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => Some(last(high, low)),
-        [0x2002, high, low, ..] => Some(last(high, low)),
+        // Mapped, translated (RFC 2765), compatible; NAT64's well-known prefix, and its local one in its longest form.
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0, 0, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        // 6to4.
+        | [0x2002, high, low, ..] => Some(last(high, low)),
         _ => None,
     }
 }
@@ -123,9 +126,30 @@ mod tests {
     #[test]
     fn what_is_only_here_needs_a_private_grant() {
         let here = [
-            "127.0.0.1", "127.255.0.9", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.0.1", "169.254.169.254",
-            "100.64.0.1", "100.127.255.255", "198.18.0.1", "::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1", "::ffff:127.0.0.1",
-            "::ffff:a9fe:a9fe", "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "::10.0.0.1", "::ffff:0:10.0.0.1",
+            "127.0.0.1",
+            "127.255.0.9",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.0.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "100.127.255.255",
+            "198.18.0.1",
+            "::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "::ffff:127.0.0.1",
+            "::ffff:a9fe:a9fe",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::a00:1",
+            "2002:7f00:1::",
+            "2002:a9fe:a9fe::1",
+            "::10.0.0.1",
+            "::ffff:0:10.0.0.1",
             "168.63.129.16",
         ];
         for text in here {
@@ -135,7 +159,19 @@ mod tests {
 
     #[test]
     fn some_are_never_reached() {
-        for text in ["0.0.0.0", "0.1.2.3", "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "::", "ff02::1", "2001:db8::1", "2001::1", "4000::1"] {
+        for text in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "255.255.255.255",
+            "240.0.0.1",
+            "192.0.2.1",
+            "::",
+            "ff02::1",
+            "2001:db8::1",
+            "2001::1",
+            "4000::1",
+        ] {
             assert!(matches!(of(text), Reach::Never(_)), "{text} is {:?}", of(text));
         }
     }

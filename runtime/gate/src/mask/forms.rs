@@ -56,7 +56,11 @@ fn json(text: &str) -> String {
 }
 
 fn html_safe(json: &str) -> String {
-    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+    json.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
 }
 
 fn ascii(json: &str) -> String {
@@ -107,7 +111,7 @@ fn base64_encoded(bytes: &[u8], forms: &mut BTreeSet<Vec<u8>>) {
         let engine = GeneralPurpose::new(alphabet, NO_PAD);
         let mut alone = engine.encode(bytes);
         forms.insert(alone.clone().into_bytes());
-        while alone.len() % 4 != 0 {
+        while !alone.len().is_multiple_of(4) {
             alone.push('=');
         }
         forms.insert(alone.into_bytes());

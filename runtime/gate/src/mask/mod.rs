@@ -66,7 +66,10 @@ impl Masker {
         let automaton = if texts.is_empty() {
             None
         } else {
-            Some(AhoCorasick::new(&texts).map_err(|error| crate::GateError::invalid(format!("the secrets are too long to mask: {error}")))?)
+            Some(
+                AhoCorasick::new(&texts)
+                    .map_err(|error| crate::GateError::invalid(format!("the secrets are too long to mask: {error}")))?,
+            )
         };
         let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
         Ok(Self { names, weak, texts, forms, automaton, longest })
