@@ -10,6 +10,7 @@ use std::{env, fs, io};
 
 use relrun_guest_build::{GuestBuild, Machine, build, ensure};
 
+#[expect(clippy::print_stderr, reason = "it is how a build script says why it failed")]
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
@@ -48,7 +49,7 @@ fn embed(checkout: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
         let bytes = fs::read(&component)?;
         let file = out.join(format!("{name}.wasm"));
         fs::write(&file, &bytes)?;
-        let digest = blake3::hash(&bytes);
+        let (file, digest) = (file.to_str().ok_or("the target folder's path is no UTF-8")?, blake3::hash(&bytes));
         writeln!(
             table,
             "    Bundled {{ name: {name:?}, bytes: include_bytes!({file:?}), digest: blake3::Hash::from_bytes({:?}) }},",

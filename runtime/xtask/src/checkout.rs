@@ -30,32 +30,44 @@ impl Checkout {
         self.target.join("guests")
     }
 
-    /// Returns the cargo that runs this program, working in `folder` of the checkout.
-    pub(crate) fn cargo(&self, folder: &str, words: &[&str]) -> Command {
+    /// Returns the relrun that `cargo build` leaves.
+    pub(crate) fn relrun(&self) -> PathBuf {
+        self.target.join("debug").join(format!("relrun{}", env::consts::EXE_SUFFIX))
+    }
+
+    /// Returns the cargo that runs this program, working in `folder`.
+    pub(crate) fn cargo(&self, folder: &Path, words: &[&str]) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(words).current_dir(self.root.join(folder)).env("CARGO_TARGET_DIR", &self.target);
+        command.args(words).current_dir(folder).env("CARGO_TARGET_DIR", &self.target);
         command
     }
 }
 
+/// Writes a line to the terminal.
+#[expect(clippy::print_stderr, reason = "the one place of this program that prints")]
+pub(crate) fn say(line: &str) {
+    eprintln!("{line}");
+}
+
 /// Says what comes now.
 pub(crate) fn announce(what: &str) {
-    eprintln!("\n==> {what}");
+    say(&format!("\n==> {what}"));
 }
 
 /// Runs `command` on this terminal, without a stdin.
 pub(crate) fn run(mut command: Command) -> Outcome {
     let started = Instant::now();
-    let shown = format!("{} {}", command.get_program().display(), words(&command));
+    let shown = shown(&command);
     let status = command.stdin(Stdio::null()).status().map_err(|error| format!("failed to run `{shown}`: {error}"))?;
     if status.success() {
-        eprintln!("    done in {:.1} s", started.elapsed().as_secs_f32());
+        say(&format!("    done in {:.1} s", started.elapsed().as_secs_f32()));
         return Ok(());
     }
     Err(format!("`{shown}` failed ({status})").into())
 }
 
-/// Returns the arguments of `command` as one would type them.
-pub(crate) fn words(command: &Command) -> String {
-    command.get_args().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+/// Returns `command` as one would type it.
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
+    std::iter::once(program).chain(command.get_args()).map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }

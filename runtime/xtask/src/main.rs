@@ -5,32 +5,39 @@
 
 mod checkout;
 mod guests;
+mod site;
+mod tests;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use crate::checkout::Checkout;
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Outcome = Result<(), Box<dyn Error>>;
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
+  site     set up everything, build relrun, and run the main job: examples/site
+  test     set up everything, and run every test
   guests   make the guest toolchain if there is none, and build the guests
 ";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["guests"] => Checkout::find().and_then(|checkout| guests::build_all(&checkout)),
+    let command: fn(&Checkout) -> Outcome = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["site"] => site::run,
+        ["test"] => tests::run,
+        ["guests"] => guests::build_all,
         _ => {
-            eprint!("{USAGE}");
+            checkout::say(USAGE.trim_end());
             return ExitCode::from(2);
         }
     };
-    match outcome {
+    match Checkout::find().and_then(|checkout| command(&checkout)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("xtask: {error}");
+            checkout::say(&format!("\nxtask: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -1,0 +1,35 @@
+//! The main job, as the README shows it: a real release of `examples/site`, seen twice, changed, and rolled back.
+
+use std::process::Command;
+
+use crate::checkout::{Checkout, announce, run as run_here, say};
+use crate::{Outcome, guests};
+
+/// What is typed, and what it shows.
+const COMMANDS: &[(&str, &[&str])] = &[
+    ("render this repository's pages, check them, and bring them to staging and live", &["apply", "examples/site/release.kdl"]),
+    ("the same again: nothing to do", &["apply", "examples/site/release.kdl"]),
+    ("another title: what it does not touch comes from the cache", &["apply", "examples/site/release.kdl", "-i", "title=relrun, again"]),
+    ("back to what was live before", &["rollback", "-e", "live"]),
+    ("what is where", &["status"]),
+];
+
+/// Sets everything up and runs the main job.
+pub(crate) fn run(checkout: &Checkout) -> Outcome {
+    guests::build_all(checkout)?;
+    announce("relrun");
+    run_here(checkout.cargo(&checkout.root, &["build", "--locked", "--package", "relrun"]))?;
+    for (why, words) in COMMANDS {
+        announce(why);
+        say(&format!("$ relrun {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")));
+        let mut command = Command::new(checkout.relrun());
+        command.args(*words).current_dir(&checkout.root);
+        run_here(command)?;
+    }
+    Ok(())
+}
+
+/// Returns a word as a shell would need it.
+fn quoted(word: &str) -> String {
+    if word.contains([' ', '*', '$', '\'', '"']) { format!("'{}'", word.replace('\'', r"'\''")) } else { word.to_owned() }
+}
