@@ -1,0 +1,121 @@
+//! The host's functions away from WebAssembly: they ask this thread's [`Fake`](crate::testing::Fake).
+
+use crate::command::{Command, Output};
+use crate::http::{Body, Request};
+use crate::log::Level;
+use crate::testing::world::{self, Answer};
+use crate::{Error, Result};
+use std::cell::RefCell;
+
+pub(crate) mod context;
+pub(crate) mod hosts;
+
+pub(crate) fn log(level: Level, message: &str) {
+    world::with(|world| world.lines.push(format!("{}: {message}", format!("{level:?}").to_lowercase())));
+}
+
+pub(crate) fn progress(what: &str, done: u64, total: Option<u64>) {
+    let total = total.map_or_else(String::new, |total| format!("/{total}"));
+    world::with(|world| world.lines.push(format!("progress: {what} {done}{total}")));
+}
+
+pub(crate) fn save_checkpoint(state: &str) -> Result<()> {
+    let state = serde_json::from_str(state)?;
+    world::with(|world| {
+        if world.crash_after.is_none_or(|limit| world.mutations < limit) {
+            world.checkpoints.push(state);
+        }
+    });
+    Ok(())
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Secret(String);
+
+pub(crate) fn secret_get(name: &str) -> Result<Secret> {
+    let known = world::with(|world| world.secrets.contains_key(name));
+    if known { Ok(Secret(name.to_owned())) } else { Err(Error::denied(format!("no grant covers the secret {name:?}"))) }
+}
+
+pub(crate) fn secret_name(secret: &Secret) -> String {
+    secret.0.clone()
+}
+
+pub(crate) fn secret_reveal(secret: &Secret) -> Result<String> {
+    world::with(|world| world.secrets.get(&secret.0).cloned()).ok_or_else(|| Error::missing(secret.0.clone()))
+}
+
+/// No HMAC: a text that shows what was signed, which is what a test wants to see.
+pub(crate) fn secret_sign(secret: &Secret, data: &[u8]) -> Result<Vec<u8>> {
+    world::with(|world| world.call(format!("sign {} {}", secret.0, String::from_utf8_lossy(data))))?;
+    Ok([secret.0.as_bytes(), b":", data].concat())
+}
+
+pub(crate) fn tree_capture(dir: &str) -> Result<String> {
+    world::with(|world| world.call(format!("capture {dir}")))?;
+    Ok(format!("tree-of-{}", dir.trim_matches('/').replace('/', "-")))
+}
+
+pub(crate) fn tree_restore(digest: &str, dir: &str) -> Result<()> {
+    world::with(|world| world.call(format!("restore {digest} {dir}")))
+}
+
+#[derive(Debug)]
+pub(crate) struct Response {
+    answer: Answer,
+    rest: RefCell<Vec<u8>>,
+}
+
+pub(crate) fn http_send(request: &Request) -> Result<Response> {
+    let mut call = format!("{} {}", request.method, request.url);
+    for (name, value) in &request.headers {
+        call += &format!(" {name}: {value}");
+    }
+    for (name, prefix, secret) in &request.secret_headers {
+        call += &format!(" {name}: {prefix}<{}>", secret.name());
+    }
+    if let Some((user, password)) = &request.basic_auth {
+        call += &format!(" basic {user}:<{}>", password.name());
+    }
+    match &request.body {
+        Body::Empty => {}
+        Body::Bytes(data) => call += &format!(" {}", String::from_utf8_lossy(data)),
+        Body::File(path) => call += &format!(" file {path}"),
+    }
+    world::with(|world| {
+        world.call(call)?;
+        let answer = world.answers.pop_front().ok_or_else(|| Error::transient("connection refused"))?;
+        Ok(Response { rest: RefCell::new(answer.body.clone()), answer })
+    })
+}
+
+pub(crate) fn response_status(response: &Response) -> u16 {
+    response.answer.status
+}
+
+pub(crate) fn response_headers(response: &Response) -> Vec<(String, String)> {
+    response.answer.headers.clone()
+}
+
+pub(crate) fn response_read(response: &Response, max: u32) -> Result<Vec<u8>> {
+    let mut rest = response.rest.borrow_mut();
+    let length = rest.len().min(usize::try_from(max).unwrap_or(usize::MAX));
+    Ok(rest.drain(..length).collect())
+}
+
+pub(crate) fn response_save(response: &Response, path: &str) -> Result<u64> {
+    let data = response_read(response, u32::MAX)?;
+    std::fs::write(path, &data)?;
+    Ok(data.len() as u64)
+}
+
+pub(crate) fn command_run(command: &Command) -> Result<i32> {
+    command_output(command).map(|output| output.code)
+}
+
+pub(crate) fn command_output(command: &Command) -> Result<Output> {
+    world::with(|world| {
+        world.change(world::shown(command))?;
+        Ok(world.exit_of(command))
+    })
+}

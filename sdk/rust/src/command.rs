@@ -1,0 +1,108 @@
+//! Commands on the host machine. Each argument is checked against the grants; there is no shell.
+
+use crate::secrets::Secret;
+use crate::{Result, backend, guard};
+
+/// Names a program, found on the host's fixed path.
+pub fn command(program: &str) -> Command {
+    Command {
+        program: program.to_owned(),
+        args: Vec::new(),
+        dir: None,
+        env: Vec::new(),
+        secret_env: Vec::new(),
+        stdin: None,
+        on_host: None,
+        readonly: false,
+    }
+}
+
+/// A command being made.
+#[derive(Clone, Debug)]
+pub struct Command {
+    pub(crate) program: String,
+    pub(crate) args: Vec<String>,
+    pub(crate) dir: Option<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) secret_env: Vec<(String, Secret)>,
+    pub(crate) stdin: Option<Vec<u8>>,
+    pub(crate) on_host: Option<String>,
+    readonly: bool,
+}
+
+/// What a command left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The exit code, or 128 plus the signal.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
+}
+
+impl Command {
+    /// Adds an argument.
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<S: AsRef<str>>(mut self, args: &[S]) -> Self {
+        self.args.extend(args.iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Says where it starts, relative to `/work`.
+    pub fn dir(mut self, path: impl Into<String>) -> Self {
+        self.dir = Some(path.into());
+        self
+    }
+
+    /// Sets a variable.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets a variable to a secret that was granted to this command.
+    pub fn secret_env(mut self, name: impl Into<String>, secret: &Secret) -> Self {
+        self.secret_env.push((name.into(), secret.clone()));
+        self
+    }
+
+    /// Gives it these bytes to read. Without, it reads nothing.
+    pub fn stdin(mut self, data: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(data.into());
+        self
+    }
+
+    /// Runs it on one of the environment's hosts instead.
+    pub fn on_host(mut self, host: impl Into<String>) -> Self {
+        self.on_host = Some(host.into());
+        self
+    }
+
+    /// Says that it changes nothing, so that it needs no checkpoint. The host still asks for a grant with `readonly` in `plan` and `verify`.
+    pub fn readonly(mut self) -> Self {
+        self.readonly = true;
+        self
+    }
+
+    /// Runs it to the end; its output goes to the log as it comes. Gives the exit code, or 128 plus the signal.
+    pub fn run(self) -> Result<i32> {
+        self.guard()?;
+        backend::command_run(&self)
+    }
+
+    /// Runs it to the end and gives what it wrote.
+    pub fn output(self) -> Result<Output> {
+        self.guard()?;
+        backend::command_output(&self)
+    }
+
+    fn guard(&self) -> Result<()> {
+        if self.readonly { Ok(()) } else { guard::mutation() }
+    }
+}
