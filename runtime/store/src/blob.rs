@@ -1,46 +1,8 @@
-//! The blob store's seam, and what a tree is.
+//! The blob store's seam.
 
 use crate::StoreError;
 use relrun_ledger::Digest;
-use serde::{Deserialize, Serialize};
 use std::path::Path;
-
-/// A directory as content: its entries, sorted by path. Its digest is the blake3 of its canonical form.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tree {
-    /// Every file, link and empty directory, with `/`-separated paths, sorted bytewise.
-    pub entries: Vec<Entry>,
-}
-
-/// One path of a tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Relative, normal, UTF-8.
-    pub path: String,
-    /// What is there.
-    pub kind: EntryKind,
-}
-
-/// What is at a path. No times, owners or modes beyond the executable bit: they are no content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum EntryKind {
-    /// A file.
-    File {
-        /// Its bytes.
-        digest: Digest,
-        /// Its length in bytes.
-        size: u64,
-        /// Whether it may be executed.
-        executable: bool,
-    },
-    /// A link, as it is written; never absolute, never out of the tree.
-    Link {
-        /// Where it points.
-        target: String,
-    },
-    /// A directory with nothing in it.
-    Dir,
-}
 
 /// Keeps content by its blake3, and what a key once gave.
 pub trait BlobStore: Send + Sync {
@@ -64,4 +26,25 @@ pub trait BlobStore: Send + Sync {
 
     /// Recalls what a key gave.
     fn recall(&self, key: Digest) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Recalls what many keys gave, in their order.
+    fn recall_many(&self, keys: &[Digest]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        keys.iter().map(|&key| self.recall(key)).collect()
+    }
+
+    /// Makes everything that was put so far durable: to be called before the ledger durably says that it is there.
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Keeps a file's content and takes the file away: the store may move it in place of copying it. Nobody else may have the file open.
+    fn take_file(&self, path: &Path) -> Result<(Digest, u64), StoreError> {
+        self.put_file(path)
+    }
+
+    /// Lays a file down for a reader that cannot write to it (confined, and read-only): it may be one and the same file as the store's.
+    fn link_file(&self, digest: Digest, size: u64, path: &Path, executable: bool) -> Result<(), StoreError> {
+        let _ = size;
+        self.get_file(digest, path, executable)
+    }
 }

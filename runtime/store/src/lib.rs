@@ -4,10 +4,18 @@
 //! Embedded defaults: SQLite and a local directory. [`LocalCache`] is neither: it holds what this machine can always make again.
 
 mod blob;
+mod cache;
+mod local;
 mod run;
+mod sqlite;
+mod tree;
 
-pub use blob::{BlobStore, Entry, EntryKind, Tree};
+pub use blob::BlobStore;
+pub use cache::{Globbed, LocalCache, StatCache, glob_files};
+pub use local::LocalBlobStore;
 pub use run::{Batch, Durability, Holder, Lock, LockKey, LockRefused, RunStore, StreamId};
+pub use sqlite::SqliteRunStore;
+pub use tree::{CaptureMode, Entry, EntryKind, LaidOut, RestoreMode, Tree, capture, lay_out, restore, restore_tree, stage};
 
 /// Why a store failed. All of these are exit code 6, but for a lock.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -36,7 +44,10 @@ pub enum StoreError {
     },
     /// A blob's bytes are not what its digest says.
     #[error("blob {digest} is corrupt")]
-    #[diagnostic(code(relrun::store::corrupt), help("type `relrun cache verify` to list and set aside what is corrupt; what is pure is made again"))]
+    #[diagnostic(
+        code(relrun::store::corrupt),
+        help("type `relrun cache verify` to list and set aside what is corrupt; what is pure is made again")
+    )]
     Corrupt {
         /// Which one.
         digest: relrun_ledger::Digest,

@@ -2,14 +2,21 @@
 
 use crate::StoreError;
 use relrun_ledger::{Actor, Record, ReleaseId, Summary};
+use serde::{Deserialize, Serialize};
 
 /// One release's stream of events.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StreamId {
     /// The package, `owner/name`.
     pub package: String,
     /// The release.
     pub release: ReleaseId,
+}
+
+impl std::fmt::Display for StreamId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.package, self.release)
+    }
 }
 
 /// When an append must be on disk.
@@ -35,7 +42,8 @@ pub struct Batch<'a> {
 }
 
 /// What a lock locks.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LockKey {
     /// Taking an id, or a version.
     Package(String),
@@ -109,6 +117,9 @@ pub trait RunStore: Send + Sync {
     /// # Errors
     /// [`StoreError::Conflict`] where the stream has grown, or the fence is old.
     fn append(&self, stream: &StreamId, batch: &Batch<'_>) -> Result<(), StoreError>;
+
+    /// Makes everything that was appended so far durable, as one durable append would. Without anything to do it costs nothing.
+    fn sync(&self) -> Result<(), StoreError>;
 
     /// Reads a stream from one place on.
     fn read(&self, stream: &StreamId, from: u64) -> Result<Vec<Record>, StoreError>;
