@@ -107,3 +107,6 @@ fn by_debian(machine: &Machine, cache: Option<&Cache>, progress: &mut dyn Write)
 fn refusal(way: Way, why: &str, help: &str) -> Refusal {
     Refusal { way, why: why.to_owned(), help: help.to_owned() }
 }
+
+#[cfg(all(test, unix))]
+mod tests;

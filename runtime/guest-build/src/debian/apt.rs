@@ -94,8 +94,13 @@ impl<'m> Apt<'m> {
         command.arg("-q");
         if let Some(own) = &self.own_lists {
             let own = own.display();
-            command.args(["-o", &format!("Dir::State={own}/state"), "-o", "Dir::State::status=/var/lib/dpkg/status"]);
-            command.args(["-o", &format!("Dir::Cache={own}/cache")]);
+            let options = [
+                format!("Dir::State={own}/state"),
+                format!("Dir::State::lists={own}/state/lists"),
+                "Dir::State::status=/var/lib/dpkg/status".to_owned(),
+                format!("Dir::Cache={own}/cache"),
+            ];
+            command.args(options.iter().flat_map(|option| ["-o", option]));
         }
         command
     }
