@@ -1,7 +1,9 @@
 //! Commands on the host machine. Each argument is checked against the grants; there is no shell.
 
+use crate::need::{self, Need, Needs};
 use crate::secrets::Secret;
-use crate::{Result, backend, guard};
+use crate::{Error, Result, backend, config, guard};
+use std::collections::BTreeMap;
 
 /// Names a program, found on the host's fixed path.
 pub fn command(program: &str) -> Command {
@@ -17,6 +19,12 @@ pub fn command(program: &str) -> Command {
     }
 }
 
+/// Makes a command of its words: the program, then the arguments.
+pub fn words(argv: &[String]) -> Result<Command> {
+    let (program, args) = argv.split_first().ok_or_else(|| Error::invalid("a command names no program"))?;
+    Ok(command(program).args(args))
+}
+
 /// A command being made.
 #[derive(Clone, Debug)]
 pub struct Command {
@@ -28,6 +36,44 @@ pub struct Command {
     pub(crate) stdin: Option<Vec<u8>>,
     pub(crate) on_host: Option<String>,
     readonly: bool,
+}
+
+/// How commands are held, for configs that let a manifest say it.
+#[config]
+#[derive(Copy, Default, PartialEq, Eq)]
+pub enum Confine {
+    /// Staged inputs, private outputs, no new privileges.
+    #[default]
+    Full,
+    /// Not held at all.
+    None,
+}
+
+/// What a config's commands have in common, so that plugins which run commands ask for them in one way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Held {
+    /// Whether they may reach the network.
+    pub network: bool,
+    /// Whether they run in the work tree itself.
+    pub in_place: bool,
+    /// How they are held.
+    pub confine: Confine,
+}
+
+impl Held {
+    /// Returns the need for one command; an error where it names no program.
+    pub fn need(self, argv: &[String]) -> Result<Need> {
+        if argv.first().is_none_or(String::is_empty) {
+            return Err(Error::invalid("a command names no program"));
+        }
+        Ok(need::run(argv).network(self.network).in_place(self.in_place).unconfined(self.confine == Confine::None))
+    }
+
+    /// Adds the variables that the host wants a grant for, each by its name.
+    pub fn variables(needs: Needs, env: &BTreeMap<String, String>) -> Needs {
+        let held = env.keys().filter(|name| need::steers_programs(name));
+        held.fold(needs, |needs, name| needs.with(need::env(name).because("the config sets it for a command")))
+    }
 }
 
 /// What a command left.
@@ -63,6 +109,12 @@ impl Command {
     /// Sets a variable.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets variables.
+    pub fn envs(mut self, variables: &BTreeMap<String, String>) -> Self {
+        self.env.extend(variables.iter().map(|(name, value)| (name.clone(), value.clone())));
         self
     }
 

@@ -154,9 +154,73 @@ pub fn write(path: &str) -> Need {
     Need::new(format!("write {}", Quoted(path)))
 }
 
-/// Asks for an environment variable.
+/// Asks for an environment variable; for a command's variable only where [`steers_programs`] says so.
 pub fn env(name: &str) -> Need {
     Need::new(format!("env {}", Quoted(name)))
+}
+
+/// Returns whether a command's variable changes what programs load or run, so that the host asks for a grant by its name. The host's own
+/// list rules: where it knows more names, the command is denied, with the line to add.
+pub fn steers_programs(variable: &str) -> bool {
+    const PREFIXES: &[&str] = &[
+        "LD_",
+        "DYLD_",
+        "PYTHON",
+        "PERL",
+        "RUBY",
+        "NODE_",
+        "NPM_CONFIG_",
+        "npm_config_",
+        "BASH_FUNC_",
+        "GIT_",
+        "GCONV_",
+        "MALLOC_",
+        "JAVA_",
+        "CARGO_",
+        "RUSTC",
+        "GLIBC_",
+    ];
+    const NAMES: &[&str] = &[
+        "BASHOPTS",
+        "BASH_ENV",
+        "BASH_XTRACEFD",
+        "CDPATH",
+        "CLASSPATH",
+        "EDITOR",
+        "ENV",
+        "GEM_HOME",
+        "GEM_PATH",
+        "GLOBIGNORE",
+        "GOFLAGS",
+        "GOROOT",
+        "HOME",
+        "HOSTALIASES",
+        "IFS",
+        "JDK_JAVA_OPTIONS",
+        "LOCALDOMAIN",
+        "LOCPATH",
+        "LUA_CPATH",
+        "LUA_INIT",
+        "LUA_PATH",
+        "MAKEFILES",
+        "MAKEFLAGS",
+        "NLSPATH",
+        "OPENSSL_CONF",
+        "OPENSSL_MODULES",
+        "PAGER",
+        "PATH",
+        "PROMPT_COMMAND",
+        "PS4",
+        "RES_OPTIONS",
+        "SHELL",
+        "SHELLOPTS",
+        "SSLKEYLOGFILE",
+        "TMPDIR",
+        "VISUAL",
+        "ZDOTDIR",
+        "_JAVA_OPTIONS",
+    ];
+    NAMES.contains(&variable) || PREFIXES.iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// A text as KDL writes it.

@@ -67,26 +67,26 @@ pub(crate) struct Response {
 }
 
 pub(crate) fn http_send(request: &Request) -> Result<Response> {
-    let mut call = format!("{} {}", request.method, request.url);
-    for (name, value) in &request.headers {
-        call += &format!(" {name}: {value}");
-    }
-    for (name, prefix, secret) in &request.secret_headers {
-        call += &format!(" {name}: {prefix}<{}>", secret.name());
-    }
-    if let Some((user, password)) = &request.basic_auth {
-        call += &format!(" basic {user}:<{}>", password.name());
-    }
-    match &request.body {
-        Body::Empty => {}
-        Body::Bytes(data) => call += &format!(" {}", String::from_utf8_lossy(data)),
-        Body::File(path) => call += &format!(" file {path}"),
-    }
+    let call = shown(request);
     world::with(|world| {
         world.call(call)?;
         let answer = world.answers.pop_front().ok_or_else(|| Error::transient("connection refused"))?;
         Ok(Response { rest: RefCell::new(answer.body.clone()), answer })
     })
+}
+
+/// Returns a request as the record of calls shows it; of a secret only its name.
+fn shown(request: &Request) -> String {
+    let mut words = vec![request.method.clone(), request.url.clone()];
+    words.extend(request.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    words.extend(request.secret_headers.iter().map(|(name, prefix, secret)| format!("{name}: {prefix}<{}>", secret.name())));
+    words.extend(request.basic_auth.iter().map(|(user, password)| format!("basic {user}:<{}>", password.name())));
+    match &request.body {
+        Body::Empty => {}
+        Body::Bytes(data) => words.push(String::from_utf8_lossy(data).into_owned()),
+        Body::File(path) => words.push(format!("file {path}")),
+    }
+    words.join(" ")
 }
 
 pub(crate) fn response_status(response: &Response) -> u16 {
@@ -97,6 +97,7 @@ pub(crate) fn response_headers(response: &Response) -> Vec<(String, String)> {
     response.answer.headers.clone()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the component's import can fail")]
 pub(crate) fn response_read(response: &Response, max: u32) -> Result<Vec<u8>> {
     let mut rest = response.rest.borrow_mut();
     let length = rest.len().min(usize::try_from(max).unwrap_or(usize::MAX));

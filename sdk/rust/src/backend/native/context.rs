@@ -31,7 +31,7 @@ pub(crate) fn environment() -> Option<String> {
 }
 
 pub(crate) fn deployment() -> Option<String> {
-    Some(package())
+    world::with(|world| world.context.deployment.clone())
 }
 
 pub(crate) fn labels() -> Vec<(String, String)> {
