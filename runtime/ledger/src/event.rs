@@ -178,6 +178,9 @@ pub struct Start {
     pub manifest: Digest,
     /// The lock in the blob store.
     pub lock: Digest,
+    /// The values that were given with `-i`.
+    #[serde(default)]
+    pub given: BTreeMap<String, Value>,
     /// The values of the inputs, as environment-free steps see them.
     pub inputs: BTreeMap<String, Value>,
     /// The values of the inputs as each environment's steps see them, where they differ.
