@@ -60,7 +60,7 @@ const V4: &[Row4] = &[
     v4(240, 0, 0, 0, 4, RESERVED),
 ];
 
-/// Of IPv6, only 2000::/3 is handed out; the rows before it are its holes and the private ranges.
+/// Of IPv6, only `2000::/3` is handed out; the rows before it are its holes and the private ranges.
 const V6: &[Row6] = &[
     (Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), 128), METADATA),
     (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), LOOPBACK),
@@ -97,9 +97,8 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
         // Mapped, translated (RFC 2765), compatible; NAT64's well-known prefix, and its local one in its longest form.
-        [0, 0, 0, 0, 0, 0xffff, high, low]
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0, 0, 0, 0, 0, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x64, 0xff9b, 1, _, _, _, high, low]
         // 6to4.

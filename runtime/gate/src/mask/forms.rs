@@ -109,19 +109,23 @@ fn lower_hex(encoded: &str) -> String {
 fn base64_encoded(bytes: &[u8], forms: &mut BTreeSet<Vec<u8>>) {
     for alphabet in [&alphabet::STANDARD, &alphabet::URL_SAFE] {
         let engine = GeneralPurpose::new(alphabet, NO_PAD);
-        let mut alone = engine.encode(bytes);
-        forms.insert(alone.clone().into_bytes());
-        while !alone.len().is_multiple_of(4) {
-            alone.push('=');
-        }
-        forms.insert(alone.into_bytes());
+        forms.extend(padded(engine.encode(bytes)));
         for before in 0..3 {
             forms.extend(embedded(&engine, bytes, before));
         }
         for wrap in WRAPS.into_iter().filter(|&wrap| bytes.len() > wrap) {
-            forms.extend(bytes.chunks(wrap).map(|line| engine.encode(line).into_bytes()).filter(|line| line.len() >= EMBEDDED_MIN));
+            forms.extend(bytes.chunks(wrap).flat_map(|line| padded(engine.encode(line))).filter(|line| line.len() >= EMBEDDED_MIN));
         }
     }
+}
+
+/// Returns a base64 text without and with its padding.
+fn padded(text: String) -> [Vec<u8>; 2] {
+    let mut whole = text.clone();
+    while !whole.len().is_multiple_of(4) {
+        whole.push('=');
+    }
+    [text.into_bytes(), whole.into_bytes()]
 }
 
 /// Returns the characters that depend on the secret alone when `before` bytes (modulo 3) stand in front of it.
