@@ -1,0 +1,166 @@
+//! Everything before the switch: what is there, what is laid beside it, and whether it is whole.
+
+use crate::config::Config;
+use crate::layout::{self, Layout};
+use crate::{Placed, Receipt, host_of};
+use relrun_sdk::hosts::{self, FileType, Host};
+use relrun_sdk::serde_json::{self, Value, json};
+use relrun_sdk::{Error, Result, context, log};
+
+/// Looks at every host and decides what will be done there. Changes nothing.
+pub(crate) fn survey(config: &Config, layout: &Layout) -> Result<Receipt> {
+    let hosts = hosts::all();
+    if hosts.is_empty() {
+        return Err(Error::invalid("the environment has no host that the step's grants name"));
+    }
+    let placed = hosts.iter().map(|host| survey_one(config, layout, host).map_err(|error| error.context(host.name())));
+    Ok(Receipt { root: layout.root().to_owned(), hosts: placed.collect::<Result<_>>()? })
+}
+
+fn survey_one(config: &Config, layout: &Layout, host: &Host) -> Result<Placed> {
+    let previous = current_target(layout, host)?;
+    for name in &config.linked_file {
+        if host.stat(&layout.shared(name))?.is_none() {
+            return Err(Error::missing(format!("the linked file {} is not there: put it there once, by hand", layout.shared(name))));
+        }
+    }
+    let whole = whole_directory(config, layout, host)?;
+    let laid = whole.is_none();
+    let directory = match whole {
+        Some(directory) => directory,
+        None => free_name(config, layout, host, previous.as_deref())?,
+    };
+    Ok(Placed { host: host.name().to_owned(), directory, laid, previous })
+}
+
+/// Returns where `current` points; an error where it is no link, because a directory cannot be replaced in one step.
+pub(crate) fn current_target(layout: &Layout, host: &Host) -> Result<Option<String>> {
+    match host.stat(&layout.current())? {
+        None => Ok(None),
+        Some(entry) if entry.file_type == FileType::Link => Ok(entry.target),
+        Some(_) => Err(Error::invalid(format!("{} is no link: move it away first", layout.current()))),
+    }
+}
+
+/// Returns a directory that holds exactly what this release would lay, the newest first.
+pub(crate) fn whole_directory(config: &Config, layout: &Layout, host: &Host) -> Result<Option<String>> {
+    if host.stat(&layout.releases())?.is_none() {
+        return Ok(None);
+    }
+    let suffix = layout::suffix(&config.source);
+    let names = host.read_dir(&layout.releases())?.into_iter().map(|entry| entry.name);
+    let mut candidates: Vec<String> = names.filter(|name| layout::number_of(name).is_some() && name.contains(&suffix)).collect();
+    candidates.sort_by_key(|name| std::cmp::Reverse(layout::number_of(name)));
+    for directory in candidates {
+        if is_whole(config, layout, host, &directory)? {
+            return Ok(Some(directory));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns whether a directory is what this config would lay: its record, its written files, its links.
+fn is_whole(config: &Config, layout: &Layout, host: &Host, directory: &str) -> Result<bool> {
+    if host.stat(&layout.record(directory))?.is_none() {
+        return Ok(false);
+    }
+    let Ok(record) = serde_json::from_slice::<Value>(&host.read_file(&layout.record(directory))?) else { return Ok(false) };
+    let same = ["digest", "metadata", "files", "linked-dirs", "linked-files"];
+    let wanted = record_of(config);
+    Ok(same.iter().all(|key| record.get(key) == wanted.get(key)) && differing_files(config, layout, host, directory)?.is_empty())
+}
+
+/// Returns which of the written files are not as they were written.
+pub(crate) fn differing_files(config: &Config, layout: &Layout, host: &Host, directory: &str) -> Result<Vec<String>> {
+    let mut differing = Vec::new();
+    for (name, content) in &config.file {
+        let path = layout.below(directory, name);
+        if host.stat(&path)?.is_none() || host.read_file(&path)? != content.as_bytes() {
+            differing.push(name.clone());
+        }
+    }
+    Ok(differing)
+}
+
+/// Returns a name for a new directory: a half-made one of this release is laid again, but never one that `current` names.
+fn free_name(config: &Config, layout: &Layout, host: &Host, previous: Option<&str>) -> Result<String> {
+    let name = layout::directory_name(&config.source);
+    if previous != Some(&layout::target_of(&name)) {
+        return Ok(name);
+    }
+    for number in 2_u32.. {
+        let other = format!("{name}-{number}");
+        if host.stat(&layout.release(&other))?.is_none() {
+            return Ok(other);
+        }
+    }
+    Err(Error::permanent(format!("every name like {name} is taken")))
+}
+
+/// Lays the release directory onto one host, its record last.
+pub(crate) fn lay(config: &Config, layout: &Layout, placed: &Placed) -> Result<()> {
+    let host = host_of(placed);
+    lay_one(config, layout, &host, placed).map_err(|error| error.context(host.name()))
+}
+
+fn lay_one(config: &Config, layout: &Layout, host: &Host, placed: &Placed) -> Result<()> {
+    host.make_dir(layout.root())?;
+    host.claim(layout.root())?;
+    for name in &config.linked_dir {
+        host.make_dir(&layout.shared(name))?;
+    }
+    if !placed.laid {
+        log::info(&format!("{}: {} is there already", host.name(), layout.release(&placed.directory)));
+        return Ok(());
+    }
+    log::info(&format!("{}: laying {}", host.name(), layout.release(&placed.directory)));
+    host.make_dir(&layout.releases())?;
+    host.remove(&layout.release(&placed.directory))?;
+    host.upload(&config.source, &layout.release(&placed.directory))?;
+    for name in config.linked_dir.iter().chain(&config.linked_file) {
+        let path = layout.below(&placed.directory, name);
+        make_parent(host, &path)?;
+        host.remove(&path)?;
+        host.symlink(&layout::shared_target(name), &path)?;
+    }
+    for (name, content) in &config.file {
+        let path = layout.below(&placed.directory, name);
+        make_parent(host, &path)?;
+        host.write_file(&path, content.as_bytes())?;
+    }
+    let record = serde_json::to_string_pretty(&record_of(config))? + "\n";
+    host.write_file(&layout.record(&placed.directory), record.as_bytes())
+}
+
+fn make_parent(host: &Host, path: &str) -> Result<()> {
+    match path.rsplit_once('/') {
+        Some((parent, _)) => host.make_dir(parent),
+        None => Ok(()),
+    }
+}
+
+fn record_of(config: &Config) -> Value {
+    json!({
+        "package": context::package(),
+        "version": context::version(),
+        "release": context::release(),
+        "time": layout::began(),
+        "digest": config.source,
+        "metadata": config.metadata,
+        "files": config.file.keys().collect::<Vec<_>>(),
+        "linked-dirs": config.linked_dir,
+        "linked-files": config.linked_file,
+    })
+}
+
+/// Checks that what the config expects is in the release directory of one host.
+pub(crate) fn check(config: &Config, layout: &Layout, placed: &Placed) -> Result<()> {
+    let host = host_of(placed);
+    for name in &config.expect {
+        if host.stat(&layout.below(&placed.directory, name))?.is_none() {
+            let place = layout.release(&placed.directory);
+            return Err(Error::missing(format!("{}: {place} has no {name:?}; nothing was switched", host.name())));
+        }
+    }
+    Ok(())
+}

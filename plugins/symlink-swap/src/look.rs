@@ -1,0 +1,105 @@
+//! Looking without touching: `plan`, `recover`, `verify`.
+
+use crate::config::Config;
+use crate::layout::{self, Layout};
+use crate::{Outputs, Placed, Receipt, host_of, lay, outcome, prune};
+use relrun_sdk::hosts;
+use relrun_sdk::{Came, Change, Error, Health, Recovery, Result};
+
+/// Says for each host what would be switched.
+pub(crate) fn plan(config: &Config) -> Result<Vec<Change>> {
+    config.check()?;
+    let layout = Layout::new(&config.root);
+    if !config.is_known() {
+        let unknown = hosts::all().into_iter().map(|host| {
+            let from = lay::current_target(&layout, &host)?.unwrap_or_else(|| "nothing".to_owned());
+            Ok(Change::new(format!("{}: would switch {} from {from} to {}", host.name(), layout.current(), config.source)))
+        });
+        return unknown.collect();
+    }
+    let survey = lay::survey(config, &layout)?;
+    survey.hosts.iter().map(|placed| plan_one(config, &layout, placed)).collect()
+}
+
+fn plan_one(config: &Config, layout: &Layout, placed: &Placed) -> Result<Change> {
+    let target = layout::target_of(&placed.directory);
+    let (host, current) = (&placed.host, layout.current());
+    let summary = match &placed.previous {
+        Some(previous) if *previous == target => format!("{host}: {current} stays at {target}"),
+        Some(previous) => format!("{host}: would switch {current} from {previous} to {target}"),
+        None => format!("{host}: would make {current} -> {target}"),
+    };
+    let mut detail = Vec::new();
+    if placed.laid {
+        detail.push(format!("lay {} as {}", config.source, layout.release(&placed.directory)));
+    }
+    let names = match host_of(placed).stat(&layout.releases())? {
+        Some(_) => host_of(placed).read_dir(&layout.releases())?.into_iter().map(|entry| entry.name).collect(),
+        None => Vec::new(),
+    };
+    detail.extend(prune::doomed(names, config.keep, placed).iter().map(|directory| format!("remove {}", layout.release(directory))));
+    detail.extend(config.after.iter().map(|argv| format!("run {}", argv.join(" "))));
+    Ok(if detail.is_empty() { Change::new(summary) } else { Change::new(summary).detail(detail.join("\n")) })
+}
+
+/// What stands of a release on one host.
+struct Standing {
+    served: bool,
+    whole: bool,
+    begun: bool,
+}
+
+fn standing(layout: &Layout, placed: &Placed) -> Result<Standing> {
+    let host = host_of(placed);
+    let look = || {
+        let served = lay::current_target(layout, &host)?.as_deref() == Some(&layout::target_of(&placed.directory));
+        let whole = host.stat(&layout.record(&placed.directory))?.is_some();
+        let begun = host.stat(&layout.release(&placed.directory))?.is_some();
+        Ok(Standing { served, whole, begun })
+    };
+    look().map_err(|error: Error| error.context(host.name()))
+}
+
+/// Tells from the hosts how far an interrupted apply came.
+pub(crate) fn recover(config: &Config, came: Came<Receipt>) -> Result<Recovery<Outputs, Receipt>> {
+    let receipt = match came {
+        Came::Untouched => return Ok(Recovery::NotDone),
+        Came::Begun => return Err(Error::other("the checkpoint does not say what was laid where")),
+        Came::Saved(receipt) => receipt,
+    };
+    let layout = Layout::new(&receipt.root);
+    let standing = receipt.hosts.iter().map(|placed| standing(&layout, placed)).collect::<Result<Vec<_>>>()?;
+    // Whether the commands after the switch had run cannot be seen on a host.
+    if config.after.is_empty() && standing.iter().all(|host| host.served && host.whole) {
+        return Ok(Recovery::Done(outcome(&layout, receipt)));
+    }
+    let untouched = receipt.hosts.iter().zip(&standing).all(|(placed, host)| !host.served && (!host.begun || !placed.laid));
+    Ok(if untouched { Recovery::NotDone } else { Recovery::Partly(receipt) })
+}
+
+/// Tells whether every host still serves what the receipt says.
+pub(crate) fn verify(config: &Config, receipt: &Receipt) -> Result<Health> {
+    let layout = Layout::new(&receipt.root);
+    let mut drifted = Vec::new();
+    let mut gone = true;
+    for placed in &receipt.hosts {
+        let host = host_of(placed);
+        let standing = standing(&layout, placed)?;
+        gone &= !standing.begun && host.stat(&layout.current())?.is_none();
+        if !standing.served {
+            let target = lay::current_target(&layout, &host)?.unwrap_or_else(|| "nothing".to_owned());
+            drifted.push(Change::new(format!("{}: {} points to {target}, not to {}", placed.host, layout.current(), placed.directory)));
+        }
+        if !standing.whole {
+            drifted.push(Change::new(format!("{}: {} is not there", placed.host, layout.release(&placed.directory))));
+            continue;
+        }
+        let files = lay::differing_files(config, &layout, &host, &placed.directory)?;
+        drifted.extend(files.iter().map(|name| Change::new(format!("{}: {name} was changed", placed.host))));
+    }
+    Ok(match (gone, drifted.is_empty()) {
+        (true, _) => Health::Gone,
+        (false, true) => Health::Intact,
+        (false, false) => Health::Drifted(drifted),
+    })
+}
