@@ -1,5 +1,14 @@
 //! Capabilities: what a plugin asks for, what a manifest grants, what a policy bounds. One type for all three, one place that compares them.
 
+mod cover;
+mod display;
+mod pattern;
+mod read;
+
+pub use cover::{Missing, MissingBecause, effective};
+pub use read::CapabilityError;
+pub(crate) use read::read;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

@@ -4,15 +4,30 @@
 //! it at once ([`Diagnostics`]). What it may never do: look at a value behind a reference, or decide what runs.
 
 mod capability;
+mod compiled;
+mod config;
+mod diagnostic;
+mod input;
 mod model;
 mod origin;
+mod parse;
 mod span;
 mod template;
+mod text;
 
-pub use capability::{ArgPattern, Capability, Confine, HttpGrant, Origin, Policy, RunGrant, SecretGrant, SecretTarget};
-pub use model::{
-    ConfigNode, Environment, Gate, HostAddress, HostDecl, Input, InputType, Limits, Manifest, OnFailure, Package, PackageName, Phase, PluginDecl,
-    PluginSource, Project, Reads, ReadsFrom, Retry, Role, Scalar, Secret, SecretSource, Selector, Setting, StateSetting, Step, VersionRule, Writes,
+pub use capability::{
+    ArgPattern, Capability, CapabilityError, Confine, HttpGrant, Missing, MissingBecause, Origin, Policy, RunGrant, SecretGrant,
+    SecretTarget, effective,
 };
+pub use config::{ConfigSchema, SchemaError, Shaped, check, shape};
+pub use diagnostic::{Diagnostics, Mistake, position};
+pub use input::{InputError, parse_input_value, scalar_to_json};
+pub use model::{
+    ConfigNode, Environment, Gate, HostAddress, HostDecl, Input, InputType, Limits, Manifest, OnFailure, Package, PackageName, Phase,
+    PluginDecl, PluginSource, Project, Reads, ReadsFrom, Retry, Role, Scalar, Secret, SecretSource, Selector, Setting, StateSetting, Step,
+    VersionRule, Writes,
+};
+pub use parse::{parse, parse_project};
 pub use span::{Span, Spanned};
 pub use template::{Namespace, Part, Reference, Template};
+pub use text::nearest;

@@ -1,0 +1,114 @@
+//! `package` and `plugin`.
+
+use super::tree::Node;
+use super::{plain_name, plain_text};
+use crate::{Mistake, Package, PackageName, PluginDecl, PluginSource, Spanned, VersionRule, text};
+
+pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Option<Package> {
+    let name = node.text(0).and_then(|name| read_name(&name, out));
+    let version = node.prop_text("version").and_then(|version| read_version(&version, out));
+    let description = plain_text(node.child("description").and_then(|child| child.text(0)), out).map(|text| text.value);
+    let include: Vec<_> = node.all("include").flat_map(Node::texts).collect();
+    include.iter().for_each(|glob| check_glob(glob, out));
+    let publish = node.child("publish").and_then(|child| child.text(0));
+    if let Some(publish) = &publish {
+        check_publish(publish, out);
+    }
+    Some(Package { name: name?, version: version?, description, include, publish })
+}
+
+fn read_name(name: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<PackageName>> {
+    let plain = |part: &str| {
+        part.len() <= 128
+            && part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+            && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
+    };
+    match name.split_once('/') {
+        Some((owner, package)) if plain(owner) && plain(package) => {
+            Some(Spanned::new(PackageName { owner: owner.to_owned(), name: package.to_owned() }, name.span))
+        }
+        _ => {
+            let mistake = Mistake::new("relrun::manifest::package-name", name.span, format!("`{}` is no package name", name.value));
+            out.push(mistake.label("not `owner/name`").help(
+                "write `owner/name`, such as `\"acme/shop\"`; both parts are made of small letters, digits, `-`, `_` and `.`, and begin with a letter or a digit",
+            ));
+            None
+        }
+    }
+}
+
+fn read_version(version: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<VersionRule>> {
+    let rule = match version.strip_suffix('@') {
+        Some(before)
+            if before.ends_with('.') && semver::Version::parse(&format!("{before}0")).is_ok_and(|version| version.build.is_empty()) =>
+        {
+            Some(VersionRule::Next(before.to_owned()))
+        }
+        None if semver::Version::parse(version).is_ok() => Some(VersionRule::Exact(version.value.clone())),
+        _ => None,
+    };
+    if rule.is_none() {
+        let mistake = Mistake::new("relrun::manifest::version", version.span, format!("`{}` is no version rule", version.value));
+        out.push(mistake.label("not a version").help(format!(
+            "write an exact version such as `1.4.2`, or `{}` for the next free number in the last place",
+            near_rule(version)
+        )));
+    }
+    rule.map(|rule| Spanned::new(rule, version.span))
+}
+
+/// The rule that was most likely meant: two numbers and an `@`.
+fn near_rule(version: &str) -> String {
+    let numbers: Vec<_> = version.trim_start_matches(['v', '=', '^', '~']).split('.').map_while(|part| part.parse::<u64>().ok()).collect();
+    match numbers.as_slice() {
+        [major, minor, ..] => format!("{major}.{minor}.@"),
+        [major] => format!("{major}.0.@"),
+        [] => "1.4.@".to_owned(),
+    }
+}
+
+/// Checks a glob of files below the manifest's directory.
+pub(super) fn check_glob(glob: &Spanned<String>, out: &mut Vec<Mistake>) {
+    let bare = glob.strip_prefix('!').unwrap_or(glob);
+    if let Some(why) = text::leaves_tree(bare) {
+        let mistake = Mistake::new("relrun::manifest::path", glob.span, format!("`{}` cannot be read: {why}", glob.value));
+        out.push(mistake.label("outside").help(
+            "write a glob relative to the manifest's directory; what lies elsewhere comes in by a step's artifact or a `read` grant",
+        ));
+    } else if let Some(why) = text::bad_glob(bare) {
+        let mistake = Mistake::new("relrun::manifest::glob", glob.span, format!("`{}` is no glob: {why}", glob.value));
+        out.push(mistake.help("`*` and `?` match within a directory, `**` any depth, `[ab]` one of these, `{a,b}` either; write `[*]` for the character itself"));
+    }
+}
+
+fn check_publish(publish: &Spanned<String>, out: &mut Vec<Mistake>) {
+    let repository = publish.strip_prefix("oci://").and_then(|rest| rest.split_once('/'));
+    if !repository.is_some_and(|(host, path)| !host.is_empty() && !path.is_empty() && !path.contains(char::is_whitespace)) {
+        let mistake = Mistake::new("relrun::manifest::publish", publish.span, format!("`{}` is nowhere to push to", publish.value));
+        out.push(mistake.help("write a registry and a repository: `publish \"oci://registry.example.com/acme/shop\"`"));
+    }
+}
+
+pub(super) fn read_plugin(node: &Node, out: &mut Vec<Mistake>) -> Option<PluginDecl> {
+    let name = plain_name(node.text(0), "a plugin", out);
+    let from = node.prop_text("from").and_then(|from| read_source(&from, out));
+    Some(PluginDecl { name: name?, from: from? })
+}
+
+fn read_source(from: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<PluginSource>> {
+    let rest_of = |scheme: &str| from.strip_prefix(scheme).filter(|rest| !rest.is_empty());
+    let source = if rest_of("oci://").is_some() {
+        PluginSource::Oci(from.value.clone())
+    } else if rest_of("https://").is_some() {
+        PluginSource::Https(from.value.clone())
+    } else if let Some(path) = rest_of("file:") {
+        PluginSource::File(path.to_owned())
+    } else if !from.is_empty() && !from.contains("://") {
+        PluginSource::File(from.value.clone())
+    } else {
+        let mistake = Mistake::new("relrun::manifest::plugin-source", from.span, format!("no plugin can come from `{}`", from.value));
+        out.push(mistake.help("write a file (`./plugins/notify.wasm`), `oci://registry.example.com/plugins/notify:1.2`, or `https://…`"));
+        return None;
+    };
+    Some(Spanned::new(source, from.span))
+}
