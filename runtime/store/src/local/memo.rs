@@ -129,7 +129,16 @@ impl Memo {
         })
     }
 
-    /// Returns everything that is remembered and intact.
+    /// Returns how many keys there are.
+    pub(super) fn count(&self) -> Result<u64, StoreError> {
+        if !self.path.exists() {
+            return Ok(0);
+        }
+        let count = |connection: &mut Connection| connection.query_row("SELECT count(*) FROM memo", [], |row| row.get::<_, i64>(0));
+        Ok(self.with(count)?.unsigned_abs())
+    }
+
+    /// Returns everything that is remembered.
     pub(super) fn all(&self) -> Result<Vec<Remembered>, StoreError> {
         if !self.path.exists() {
             return Ok(Vec::new());
@@ -146,6 +155,9 @@ impl Memo {
 
     /// Forgets keys.
     pub(super) fn forget(&self, keys: &[Digest]) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
         self.with(|connection| {
             let transaction = connection.transaction()?;
             for key in keys {

@@ -15,9 +15,12 @@
 //! What must never happen: a blob is never written to in place, and never linked to where somebody may write.
 
 pub(crate) mod files;
+mod house;
 mod memo;
 #[cfg(test)]
 mod tests;
+
+pub use house::{GcMode, GcOptions, GcReport, StoreStat, SweptBlob, VerifyReport};
 
 use crate::{BlobStore, StoreError};
 use files::Found;

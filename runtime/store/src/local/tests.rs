@@ -1,5 +1,6 @@
 use super::*;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::Duration;
 
 fn store() -> (tempfile::TempDir, LocalBlobStore) {
     let folder = tempfile::tempdir().unwrap();
@@ -68,6 +69,7 @@ fn memory_holds_and_survives_damage() {
     store.remember(one, b"newest").unwrap();
     assert_eq!(store.recall_many(&[two, one]).unwrap(), [None, Some(b"newest".to_vec())]);
     drop(store);
+    fs::remove_file(folder.path().join("memo.db-wal")).unwrap();
     fs::write(folder.path().join("memo.db"), b"garbage of some length, and no database at all").unwrap();
     let store = LocalBlobStore::open(folder.path()).unwrap();
     assert_eq!(store.recall(one).unwrap(), None);
@@ -120,4 +122,89 @@ fn a_folder_that_cannot_be_written_is_said_with_its_path() {
     fs::write(&file, b"").unwrap();
     let error = LocalBlobStore::open(&file.join("store")).map(|_| ()).unwrap_err();
     assert!(matches!(&error, StoreError::Io { doing, .. } if doing.contains("file/store")), "{error}");
+}
+
+const ALL: GcOptions = GcOptions { keep_for: Duration::ZERO, floor: 0, mode: GcMode::Remove };
+
+/// Lets a whole second pass, since use is noted in seconds.
+fn grow_old() {
+    std::thread::sleep(Duration::from_millis(1100));
+}
+
+#[test]
+fn gc_keeps_what_roots_and_their_trees_name() {
+    let (folder, store) = store();
+    let from = folder.path().join("from");
+    fs::create_dir(&from).unwrap();
+    fs::write(from.join("kept"), "kept").unwrap();
+    let (tree, _) = crate::capture(&store, &from, crate::CaptureMode::Copy).unwrap();
+    let root = store.put(b"a root").unwrap();
+    let loose = store.put(b"loose").unwrap();
+    store.remember(Digest::of(b"key"), loose.to_string().as_bytes()).unwrap();
+    grow_old();
+    let references = |value: &[u8]| std::str::from_utf8(value).unwrap().parse().into_iter().collect::<Vec<Digest>>();
+
+    let dry = store.gc(&[tree, root], &references, GcOptions { mode: GcMode::DryRun, ..ALL }).unwrap();
+    assert!(store.has(loose).unwrap(), "a dry run removes nothing");
+    let swept = store.gc(&[tree, root], &references, ALL).unwrap();
+    assert_eq!(dry.swept.iter().map(|swept| swept.digest).collect::<Vec<_>>(), [loose]);
+    assert_eq!((swept.swept.len(), swept.forgotten, swept.kept), (1, 1, dry.kept));
+    assert!(!store.has(loose).unwrap());
+    assert_eq!(store.recall(Digest::of(b"key")).unwrap(), None, "what is gone is not remembered");
+    assert_eq!(store.get(Digest::of(b"kept")).unwrap(), b"kept");
+    assert_eq!(store.get(root).unwrap(), b"a root");
+}
+
+#[test]
+fn gc_keeps_what_is_young_and_what_a_young_memory_names() {
+    let (_folder, store) = store();
+    let (named, loose) = (store.put(b"named").unwrap(), store.put(b"loose").unwrap());
+    grow_old();
+    store.remember(Digest::of(b"key"), b"value").unwrap();
+    let references = |_: &[u8]| vec![named];
+    let young = GcOptions { keep_for: Duration::from_hours(1), ..ALL };
+    assert_eq!(store.gc(&[], &references, young).unwrap().swept, []);
+    let swept = store.gc(&[], &references, GcOptions { keep_for: Duration::from_millis(900), ..ALL }).unwrap();
+    assert_eq!(swept.swept.into_iter().map(|swept| swept.digest).collect::<Vec<_>>(), [loose]);
+    assert_eq!(store.recall(Digest::of(b"key")).unwrap(), Some(b"value".to_vec()));
+}
+
+#[test]
+fn gc_stops_at_the_floor() {
+    let (_folder, store) = store();
+    for byte in 0..4_u8 {
+        store.put(&[byte; 100]).unwrap();
+    }
+    grow_old();
+    let report = store.gc(&[], &|_| Vec::new(), GcOptions { floor: 250, ..ALL }).unwrap();
+    assert_eq!((report.swept.len(), report.kept), (2, 200));
+    assert_eq!(store.stat().unwrap(), StoreStat { blobs: 2, bytes: 200, ..StoreStat::default() });
+}
+
+#[test]
+fn gc_sweeps_what_killed_processes_left() {
+    let (folder, store) = store();
+    let (old, new) = (folder.path().join("tmp/blob-old"), folder.path().join("tmp/blob-new"));
+    let file = fs::File::create(&old).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_hours(2)).unwrap();
+    fs::write(&new, "being written").unwrap();
+    assert_eq!(store.gc(&[], &|_| Vec::new(), ALL).unwrap().drafts, 1);
+    assert_eq!((old.exists(), new.exists()), (false, true));
+}
+
+#[test]
+fn verify_reads_everything_and_sets_aside_what_is_corrupt() {
+    let (folder, store) = store();
+    let (good, bad) = (store.put(b"good").unwrap(), store.put(b"bad").unwrap());
+    // The same length and time: only reading finds it out.
+    let place = store.path_of(bad);
+    fs::remove_file(&place).unwrap();
+    fs::write(&place, b"BAD").unwrap();
+    files::seal(&fs::File::open(&place).unwrap(), false).unwrap();
+    let report = store.verify().unwrap();
+    assert_eq!(report, VerifyReport { checked: 2, bytes: 7, corrupt: vec![bad] });
+    assert!(store.has(good).unwrap() && !store.has(bad).unwrap());
+    assert_eq!(store.stat().unwrap().corrupt, 1);
+    assert!(folder.path().join("corrupt").join(bad.to_string()).exists());
+    assert_eq!(store.verify().unwrap().corrupt, []);
 }

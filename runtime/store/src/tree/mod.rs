@@ -57,10 +57,10 @@ pub enum EntryKind {
     Dir,
 }
 
-/// Stands before a tree's entries, so that no other blob is taken for one.
-const MAGIC: &[u8] = b"relrun-tree 1\n";
-
 impl Tree {
+    /// Stands before a tree's entries, so that no other blob is taken for one.
+    pub(crate) const MAGIC: &[u8] = b"relrun-tree 1\n";
+
     /// Makes a tree of entries in any order.
     ///
     /// # Errors
@@ -74,12 +74,12 @@ impl Tree {
 
     /// Returns the canonical form: what is kept as a blob, and what the digest is of.
     pub fn encode(&self) -> Vec<u8> {
-        postcard::to_extend(self, MAGIC.to_vec()).expect("writing to memory cannot fail, and every part of a tree can be written")
+        postcard::to_extend(self, Self::MAGIC.to_vec()).expect("writing to memory cannot fail, and every part of a tree can be written")
     }
 
     /// Reads the canonical form, and checks the tree.
     pub fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
-        let body = bytes.strip_prefix(MAGIC).ok_or_else(|| refused("", "this artifact is no tree", None))?;
+        let body = bytes.strip_prefix(Self::MAGIC).ok_or_else(|| refused("", "this artifact is no tree", None))?;
         let (tree, rest): (Self, _) =
             postcard::take_from_bytes(body).map_err(|e| refused("", format!("the tree cannot be read: {e}"), None))?;
         if !rest.is_empty() {
