@@ -1,0 +1,67 @@
+use super::Deploy;
+use relrun_sdk::serde_json::{Value, json};
+use relrun_sdk::testing::{Fake, RecoveryJson};
+use relrun_sdk::{Change, ErrorKind, Health};
+
+fn config() -> Value {
+    json!({ "up": [["migrate"], ["start", "shop"]], "down": [["stop", "shop"]], "check": [["is-up", "shop"]] })
+}
+
+#[test]
+fn it_asks_for_each_command_and_marks_the_check_as_reading() {
+    let needs = Fake::new().resolve::<Deploy>(&config()).expect("resolves");
+    assert!(needs.is_effect());
+    let asked = ["run \"migrate\"", "run \"start\" \"shop\"", "run \"stop\" \"shop\"", "run \"is-up\" \"shop\" readonly=#true"];
+    assert_eq!(needs.capabilities(), asked);
+}
+
+#[test]
+fn each_command_has_a_checkpoint_before_it() {
+    let fake = Fake::new();
+    let outcome = fake.apply::<Deploy>(&config()).expect("deploys");
+    assert_eq!(fake.calls(), ["run migrate", "run start shop"]);
+    let saved = [json!({"begun": 1, "ended": 0}), json!({"begun": 2, "ended": 1}), json!({"begun": 2, "ended": 2})];
+    assert_eq!(fake.checkpoints(), saved);
+    assert_eq!(outcome.receipt, Some(json!({"begun": 2, "ended": 2})));
+}
+
+#[test]
+fn a_failure_ends_it_and_undo_runs_down() {
+    let fake = Fake::new().exit(&["migrate"], 3);
+    let error = fake.apply::<Deploy>(&config()).expect_err("fails");
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Permanent, "`migrate` ended with exit code 3"));
+    let checkpoint = fake.checkpoints().pop().expect("one was saved");
+    fake.calls();
+    assert_eq!(fake.undo::<Deploy>(&config(), &checkpoint).expect("undoes").summary, "ran stop shop");
+    assert_eq!(fake.calls(), ["run stop shop"]);
+}
+
+#[test]
+fn recover_tells_by_the_checkpoint() {
+    let fake = Fake::new();
+    let recover = |checkpoint: Option<Value>| fake.recover::<Deploy>(&config(), checkpoint.as_ref()).expect("tells");
+    assert_eq!(recover(None), RecoveryJson::NotDone);
+    assert_eq!(recover(Some(json!({"begun": 2, "ended": 1}))), RecoveryJson::Partly(json!({"begun": 2, "ended": 1})));
+    assert!(matches!(recover(Some(json!({"begun": 2, "ended": 2}))), RecoveryJson::Done(_)));
+}
+
+#[test]
+fn verify_asks_the_check_and_says_when_there_is_none() {
+    let receipt = json!({"begun": 2, "ended": 2});
+    let fake = Fake::new();
+    assert_eq!(fake.verify::<Deploy>(&config(), &receipt).expect("verifies"), Health::Intact);
+    let fake = fake.exit(&["is-up", "shop"], 1);
+    let drifted = Health::Drifted(vec![Change::new("`is-up shop` ended with exit code 1")]);
+    assert_eq!(fake.verify::<Deploy>(&config(), &receipt).expect("verifies"), drifted);
+    let blind = json!({ "up": [["a"]], "down": [["b"]] });
+    assert_eq!(fake.verify::<Deploy>(&blind, &receipt).expect_err("cannot tell").kind(), ErrorKind::Permanent);
+}
+
+#[test]
+fn destroy_falls_back_on_down() {
+    let fake = Fake::new();
+    let receipt = json!({"begun": 2, "ended": 2});
+    assert_eq!(fake.destroy::<Deploy>(&config(), &receipt).expect("destroys").summary, "ran stop shop");
+    let config = json!({ "up": [["a"]], "down": [["b"]], "destroy": [["c"]] });
+    assert_eq!(fake.destroy::<Deploy>(&config, &receipt).expect("destroys").summary, "ran c");
+}
