@@ -2,6 +2,7 @@
 
 use relrun_ledger::{Digest, Failure, Outcome};
 use relrun_manifest::{Capability, HostDecl};
+use relrun_store::BlobStore;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -238,6 +239,10 @@ pub struct Invocation {
     pub secrets: Arc<relrun_gate::Secrets>,
     /// Granted environment variables.
     pub env: BTreeMap<String, String>,
+    /// Where trees are captured to and restored from.
+    pub blobs: Arc<dyn BlobStore>,
+    /// The trees staged for this step. It may restore and upload these, those that its config names whole, and those that it captured itself.
+    pub trees: Vec<Digest>,
     /// Where its log, progress, notes and checkpoints go.
     pub sink: Arc<dyn StepSink>,
     /// Cancelled when the release is.

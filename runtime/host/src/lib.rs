@@ -3,9 +3,28 @@
 //! The only room that knows wasmtime. It enforces what the engine decided (capabilities, limits) and decides nothing itself; it never touches
 //! the ledger, the terminal or the environment.
 
+mod answer;
 mod api;
+mod attempt;
+mod bindings;
+mod compile;
+mod engine;
+mod error;
+mod host;
+mod imports;
+mod limiter;
+mod load;
+mod quota;
+mod run;
+mod sandbox;
+mod state;
+mod stop;
+mod ticker;
+mod words;
 
 pub use api::{
     CallLimits, CancelToken, Canceller, Change, ComponentBytes, ComponentSource, Context, Description, Health, HostError, Invocation, Level,
     LineSource, Needs, Operation, Recovery, Reply, Request, StepDirs, StepSink, TargetMark,
 };
+pub use compile::{CompileLimits, Compiler, compile_main};
+pub use host::{Host, HostOptions};

@@ -1,0 +1,226 @@
+//! The host: asks plugins what they are and need, and runs their operations.
+
+use crate::attempt::Attempt;
+use crate::bindings::types;
+use crate::compile::{Cache, CompileLimits, Compiler};
+use crate::engine::Runtime;
+use crate::error::failure;
+use crate::load::{Loaded, load};
+use crate::run::Watch;
+use crate::state::State;
+use crate::{CallLimits, CancelToken, ComponentSource, Description, HostError, Invocation, Needs, Operation, Reply, answer, sandbox};
+use relrun_ledger::{Digest, Failure, FailureKind};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+use wasmtime::Store;
+
+/// How a host is set up.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// The folder of compiled components, private to the user. Absent: each process compiles anew.
+    pub compile_cache: Option<PathBuf>,
+    /// Who compiles.
+    pub compiler: Compiler,
+    /// What compiling one component may use.
+    pub compile_limits: CompileLimits,
+}
+
+/// What `describe` and `resolve` may use. They compute, and reach nothing.
+const ASKING: CallLimits = CallLimits {
+    timeout: Duration::from_secs(30),
+    cpu: Duration::from_secs(10),
+    memory: 256 << 20,
+    log: 1 << 20,
+    output: 0,
+    grace: Duration::ZERO,
+};
+
+/// Runs step plugins. Cheap to make: the engine comes with the first component that is needed.
+pub struct Host {
+    options: HostOptions,
+    runtime: OnceLock<Result<Runtime, String>>,
+    cache: OnceLock<Option<Cache>>,
+    loaded: Mutex<HashMap<Digest, Arc<OnceCell<Loaded>>>>,
+}
+
+impl Host {
+    /// Makes a host that has touched nothing yet.
+    pub fn new(options: HostOptions) -> Self {
+        Self { options, runtime: OnceLock::new(), cache: OnceLock::new(), loaded: Mutex::default() }
+    }
+
+    /// Asks a plugin what it is.
+    pub async fn describe(&self, source: &ComponentSource) -> Result<Description, HostError> {
+        let cell = self.cell(source);
+        let loaded = self.load(&cell, source).await?;
+        let found = self.ask(loaded, Describe).await?;
+        answer::description(&loaded.name, &loaded.world, found)
+    }
+
+    /// Asks a plugin what a config needs.
+    pub async fn resolve(&self, source: &ComponentSource, config: &Value) -> Result<Needs, HostError> {
+        let cell = self.cell(source);
+        let loaded = self.load(&cell, source).await?;
+        let found = self.ask(loaded, Resolve(config.to_string())).await?;
+        let needs = found.map_err(|error| {
+            let Failure { kind, message } = failure(error);
+            match kind {
+                FailureKind::Invalid => HostError::Refused { plugin: loaded.name.clone(), reason: message },
+                _ => HostError::Answer { plugin: loaded.name.clone(), reason: format!("`resolve` failed: {message}") },
+            }
+        })?;
+        answer::needs(&loaded.name, needs)
+    }
+
+    /// Runs one operation of one step.
+    pub async fn call(&self, invocation: Invocation) -> Result<Reply, Failure> {
+        let cell = self.cell(&invocation.component);
+        let loaded = self.load(&cell, &invocation.component).await.map_err(unfit)?;
+        let attempt = Attempt::new(&invocation);
+        let words = Arc::clone(&attempt.words);
+        let seed = seed(&invocation);
+        let config = invocation.config.to_string();
+        let call = Operate { operation: &invocation.operation, config };
+        let reply = self.enter(loaded, attempt, &seed, Some(&invocation.cancel), call).await?;
+        understand(reply).map_err(|failure| Failure { message: words.mask(&failure.message), ..failure })
+    }
+
+    /// Calls an export that may reach nothing.
+    async fn ask<E: Export>(&self, loaded: &Loaded, call: E) -> Result<E::Answer, HostError> {
+        let attempt = Attempt::closed(ASKING);
+        let result = self.enter(loaded, attempt, &[0; 32], None, call).await;
+        result.map_err(|failure| HostError::Answer { plugin: loaded.name.clone(), reason: failure.message })
+    }
+
+    /// Makes a store and an instance, and calls into it under watch. The store dies with the call: after a trap it could not be entered again.
+    async fn enter<E: Export>(
+        &self,
+        loaded: &Loaded,
+        attempt: Attempt,
+        seed: &[u8; 32],
+        cancel: Option<&CancelToken>,
+        call: E,
+    ) -> Result<E::Answer, Failure> {
+        let runtime = self.runtime().map_err(unfit)?;
+        let wasi = sandbox::build(&attempt, seed).map_err(|error| Failure { kind: FailureKind::Missing, message: error.to_string() })?;
+        let state = State::new(attempt, wasi);
+        let watch = Watch::new(&state.attempt, state.limiter.over());
+        let _ticking = runtime.ticker.start();
+        let mut store = Store::new(&runtime.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        store.set_hostcall_fuel(64 << 20);
+        let work = async {
+            let plugin = loaded.pre.instantiate_async(&mut store).await?;
+            call.call(plugin.relrun_plugin_step(), &mut store).await
+        };
+        watch.run(work, cancel).await
+    }
+
+    async fn load<'a>(&self, cell: &'a OnceCell<Loaded>, source: &ComponentSource) -> Result<&'a Loaded, HostError> {
+        let runtime = self.runtime()?;
+        let cache = self.cache.get_or_init(|| self.options.compile_cache.as_deref().and_then(Cache::open));
+        cell.get_or_try_init(|| load(runtime, cache.as_ref(), &self.options, source)).await
+    }
+
+    fn cell(&self, source: &ComponentSource) -> Arc<OnceCell<Loaded>> {
+        Arc::clone(self.loaded.lock().unwrap_or_else(PoisonError::into_inner).entry(source.digest).or_default())
+    }
+
+    fn runtime(&self) -> Result<&Runtime, HostError> {
+        let runtime = self.runtime.get_or_init(|| Runtime::new().map_err(|error| format!("{error:#}")));
+        runtime.as_ref().map_err(|reason| HostError::Machine { doing: "start wasmtime".into(), reason: reason.clone() })
+    }
+}
+
+/// The exports of an instance.
+type Step = crate::bindings::step::Guest;
+
+/// One call of an export.
+trait Export: Send {
+    type Answer;
+
+    fn call(self, step: &Step, store: &mut Store<State>) -> impl Future<Output = wasmtime::Result<Self::Answer>> + Send;
+}
+
+struct Describe;
+
+impl Export for Describe {
+    type Answer = types::Description;
+
+    async fn call(self, step: &Step, store: &mut Store<State>) -> wasmtime::Result<Self::Answer> {
+        step.call_describe(store).await
+    }
+}
+
+struct Resolve(String);
+
+impl Export for Resolve {
+    type Answer = Result<types::Needs, types::Error>;
+
+    async fn call(self, step: &Step, store: &mut Store<State>) -> wasmtime::Result<Self::Answer> {
+        step.call_resolve(store, &self.0).await
+    }
+}
+
+struct Operate<'a> {
+    operation: &'a Operation,
+    config: String,
+}
+
+/// What an operation answered, not yet believed.
+enum Raw {
+    Changes(Vec<types::Change>),
+    Outcome(types::Outcome),
+    Recovery(types::Recovery),
+    Health(types::Health),
+}
+
+impl Export for Operate<'_> {
+    type Answer = Result<Raw, types::Error>;
+
+    async fn call(self, step: &Step, store: &mut Store<State>) -> wasmtime::Result<Self::Answer> {
+        let config = &self.config;
+        Ok(match self.operation {
+            Operation::Plan => step.call_plan(store, config).await?.map(Raw::Changes),
+            Operation::Apply => step.call_apply(store, config).await?.map(Raw::Outcome),
+            Operation::Recover(checkpoint) => {
+                let checkpoint = checkpoint.as_ref().map(Value::to_string);
+                step.call_recover(store, config, checkpoint.as_ref()).await?.map(Raw::Recovery)
+            }
+            Operation::Verify(receipt) => step.call_verify(store, config, &receipt.to_string()).await?.map(Raw::Health),
+            Operation::Undo(receipt) => step.call_undo(store, config, &receipt.to_string()).await?.map(Raw::Outcome),
+            Operation::Destroy(receipt) => step.call_destroy(store, config, &receipt.to_string()).await?.map(Raw::Outcome),
+        })
+    }
+}
+
+fn understand(raw: Result<Raw, types::Error>) -> Result<Reply, Failure> {
+    Ok(match raw.map_err(failure)? {
+        Raw::Changes(found) => Reply::Changes(answer::changes(found)),
+        Raw::Outcome(found) => Reply::Outcome(answer::outcome(found)?),
+        Raw::Recovery(found) => Reply::Recovery(answer::recovery(found)?),
+        Raw::Health(found) => Reply::Health(answer::health(found)),
+    })
+}
+
+/// A component that cannot run fails its step for good.
+fn unfit(error: HostError) -> Failure {
+    let message = match miette::Diagnostic::help(&error) {
+        Some(help) => format!("{error}; {help}"),
+        None => error.to_string(),
+    };
+    Failure { kind: FailureKind::Permanent, message }
+}
+
+/// A pure step's randomness follows from what its fingerprint covers.
+fn seed(invocation: &Invocation) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("relrun 2026 randomness of a pure step");
+    hasher.update(&invocation.component.digest.0).update(invocation.config.to_string().as_bytes());
+    *hasher.finalize().as_bytes()
+}

@@ -1,0 +1,21 @@
+//! The imports of the world, one module a capability: each checks its call against what the step may do, and then does it.
+//!
+//! What a module here must never do: decide what is granted (the engine did), or reach anything before its check.
+
+mod checkpoint;
+mod context;
+mod hosts;
+mod http;
+mod log;
+mod process;
+mod secrets;
+mod trees;
+
+pub use http::{HttpRequest, HttpResponse};
+pub use process::{Child, Command};
+pub use secrets::Secret;
+
+/// Returns the span of a host call. Arguments are not recorded: a secret may be among them.
+fn span(call: &'static str) -> tracing::Span {
+    tracing::debug_span!("host call", call)
+}

@@ -1,0 +1,191 @@
+//! Runs one call to its end, whatever the guest does: time, CPU, memory, log and output bytes are bounded here, and every end is typed.
+
+use crate::attempt::Attempt;
+use crate::quota::Quota;
+use crate::stop::{Stop, StopSignal};
+use crate::words::Words;
+use crate::{CallLimits, CancelToken};
+use relrun_ledger::{Failure, FailureKind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// Why a call was ended from outside.
+enum Ended {
+    Stopped(Stop),
+    Cpu,
+    Output(u64),
+}
+
+/// What a call is watched by.
+pub(crate) struct Watch {
+    limits: CallLimits,
+    words: Arc<Words>,
+    stop: Arc<StopSignal>,
+    over_memory: Arc<AtomicBool>,
+    quota: Option<Quota>,
+}
+
+impl Watch {
+    pub(crate) fn new(attempt: &Attempt, over_memory: Arc<AtomicBool>) -> Self {
+        let quota = attempt.files.as_ref().map(|files| Quota::new(&files.dirs, attempt.limits.output));
+        Self { limits: attempt.limits, words: Arc::clone(&attempt.words), stop: Arc::clone(&attempt.stop), over_memory, quota }
+    }
+
+    /// Runs a call to its end.
+    pub(crate) async fn run<T>(&self, call: impl Future<Output = wasmtime::Result<T>> + Send, cancel: Option<&CancelToken>) -> Result<T, Failure> {
+        let result = self.drive(call, cancel).await;
+        self.words.flush();
+        match result {
+            Ok(Ok(answer)) => self.within_output().await.map(|()| answer),
+            Ok(Err(error)) => Err(self.trapped(&error)),
+            Err(ended) => Err(self.ended(&ended)),
+        }
+    }
+
+    /// Polls the call, and ends it by dropping it. A guest that computes comes back here with each tick of the epoch.
+    async fn drive<T>(
+        &self,
+        call: impl Future<Output = wasmtime::Result<T>> + Send,
+        cancel: Option<&CancelToken>,
+    ) -> Result<wasmtime::Result<T>, Ended> {
+        let mut call = Metered { call: Box::pin(call), used: Duration::ZERO, limit: self.limits.cpu };
+        let cancelled = async {
+            match cancel {
+                Some(token) => token.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut cancelled = std::pin::pin!(cancelled);
+        let measured = async {
+            match &self.quota {
+                Some(quota) => quota.watch().await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut measured = std::pin::pin!(measured);
+        let mut deadline = later(self.limits.timeout);
+        let mut stopping = None;
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut call => return result,
+                () = &mut cancelled, if stopping.is_none() => {
+                    stopping = Some(Stop::Cancelled);
+                    deadline = later(self.limits.grace);
+                    self.stop.announce(Stop::Cancelled);
+                }
+                () = sleep_until(deadline) => match stopping {
+                    Some(stop) => return Err(Ended::Stopped(stop)),
+                    None => {
+                        stopping = Some(Stop::TimedOut);
+                        deadline = later(self.limits.grace);
+                        self.stop.announce(Stop::TimedOut);
+                    }
+                },
+                bytes = &mut measured => return Err(Ended::Output(bytes)),
+            }
+        }
+    }
+
+    async fn within_output(&self) -> Result<(), Failure> {
+        let Some(quota) = &self.quota else { return Ok(()) };
+        match quota.over().await {
+            Some(bytes) => Err(self.ended(&Ended::Output(bytes))),
+            None => Ok(()),
+        }
+    }
+
+    fn ended(&self, ended: &Ended) -> Failure {
+        let limit = |message: String| Failure { kind: FailureKind::Limit, message };
+        match ended {
+            Ended::Stopped(Stop::Cancelled) => Failure {
+                kind: FailureKind::Cancelled,
+                message: format!("it was cancelled, and ended because it did not return within {}", seconds(self.limits.grace)),
+            },
+            Ended::Stopped(Stop::TimedOut) => Failure {
+                kind: FailureKind::TimedOut,
+                message: format!("it took longer than {}, and did not return within {} more", seconds(self.limits.timeout), seconds(self.limits.grace)),
+            },
+            Ended::Cpu => limit(format!("it used more than {} of CPU time", seconds(self.limits.cpu))),
+            Ended::Output(bytes) => limit(format!("it wrote {bytes} bytes under /out and /tmp; its limit is {}", self.limits.output)),
+        }
+    }
+
+    /// Says in a person's words why a guest trapped.
+    fn trapped(&self, error: &wasmtime::Error) -> Failure {
+        let limit = |message: String| Failure { kind: FailureKind::Limit, message };
+        if self.words.is_over() {
+            return limit(format!("it wrote more than {} bytes of log", self.limits.log));
+        }
+        if self.over_memory.load(Ordering::Relaxed) {
+            return limit(format!("it asked for more than {} MiB of memory", self.limits.memory >> 20));
+        }
+        let message = match panic_message(&self.words.tail()) {
+            Some(panic) => format!("the plugin panicked: {panic}"),
+            None => self.words.mask(&reason(error)),
+        };
+        Failure { kind: FailureKind::Trapped, message }
+    }
+}
+
+fn later(wait: Duration) -> Instant {
+    // A year is for ever, and cannot overflow.
+    Instant::now() + wait.min(Duration::from_secs(365 * 86_400))
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+/// The reason of a trap without its backtrace.
+fn reason(error: &wasmtime::Error) -> String {
+    if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+        return format!("the plugin ended itself with exit code {}", exit.0);
+    }
+    let reason = match error.downcast_ref::<wasmtime::Trap>() {
+        Some(wasmtime::Trap::StackOverflow) => "its call stack is exhausted (a recursion without end?)".to_owned(),
+        Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
+        None => error.root_cause().to_string(),
+    };
+    format!("the plugin trapped: {reason}")
+}
+
+/// Finds a panic's own words in the last lines of stderr: Rust's form, or the last line of any other.
+fn panic_message(tail: &[String]) -> Option<String> {
+    if let Some(at) = tail.iter().rposition(|line| line.contains("panicked at ")) {
+        let place = tail[at].split_once("panicked at ").map(|(_, place)| place.trim_end_matches(':')).unwrap_or_default();
+        let words: Vec<&str> = tail[at + 1..].iter().map(String::as_str).take_while(|line| !line.starts_with("note: ")).collect();
+        return Some(format!("{} ({place})", words.join(" ").trim()));
+    }
+    tail.iter().rev().find(|line| !line.trim().is_empty()).cloned()
+}
+
+/// Counts the CPU time of the thread while the call is polled: the guest's, and that of the host calls that do not wait.
+struct Metered<F> {
+    call: Pin<Box<F>>,
+    used: Duration,
+    limit: Duration,
+}
+
+impl<F: Future> Future for Metered<F> {
+    type Output = Result<F::Output, Ended>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let before = thread_time();
+        let polled = self.call.as_mut().poll(context);
+        self.used += thread_time().saturating_sub(before);
+        match polled {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending if self.used > self.limit => Poll::Ready(Err(Ended::Cpu)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+fn thread_time() -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)).unwrap_or_default()
+}
