@@ -52,3 +52,29 @@ fn a_reference_points_at_its_own_place() {
         .collect();
     assert_eq!(found, ["${step.site.dist}", "${input.who}"]);
 }
+
+/// Every file of a folder, with the report that its mistakes give in a snapshot beside it.
+fn reports(folder: &str, parse: impl Fn(&str, &str) -> Option<Diagnostics>) {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let mut names: Vec<_> = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| std::path::Path::new(name).extension().is_some_and(|extension| extension == "kdl"));
+    names.sort();
+    assert!(!names.is_empty());
+    for name in names {
+        let text = std::fs::read_to_string(directory.join(&name)).unwrap();
+        let diagnostics = parse(&name, &text).unwrap_or_else(|| panic!("{name} was accepted"));
+        insta::with_settings!({ snapshot_path => folder, prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name.trim_end_matches(".kdl"), render(&diagnostics));
+        });
+    }
+}
+
+#[test]
+fn bad_manifests_give_every_mistake_at_once() {
+    reports("bad", |name, text| parse(name, text, &BUNDLED).err());
+}
+
+#[test]
+fn bad_projects_give_every_mistake_at_once() {
+    reports("bad-projects", |name, text| relrun_manifest::parse_project(name, text).err());
+}

@@ -23,7 +23,12 @@ impl Capability {
     pub fn parse(line: &str) -> Result<Self, CapabilityError> {
         let mut mistakes = Vec::new();
         let nodes = tree::read(line, &mut mistakes).unwrap_or_default();
-        form::check_block(&nodes, CAPABILITIES, None, &mut mistakes);
+        for node in &nodes {
+            match CAPABILITIES.iter().find(|word| word.name == node.name.value) {
+                Some(word) => form::check_node(node, word, &mut mistakes),
+                None => mistakes.push(Mistake::new("relrun::manifest::unknown-node", node.name.span, "its first word names none")),
+            }
+        }
         let capability = match nodes.as_slice() {
             [node] if mistakes.is_empty() => read(node, &mut mistakes),
             _ => None,

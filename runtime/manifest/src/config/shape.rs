@@ -86,7 +86,7 @@ impl Shaper<'_> {
             Form::Object if rest.is_empty() => self.one_object(first, guide, pointer),
             Form::Object => self.each(group, pointer, |shaper, one, pointer| shaper.one_object(one, guide, pointer)),
             Form::Natural if rest.is_empty() => self.natural(first, pointer),
-            Form::Natural => self.each(group, pointer, |shaper, one, pointer| shaper.natural(one, pointer)),
+            Form::Natural => self.each(group, pointer, Self::natural),
         }
     }
 
@@ -144,7 +144,7 @@ impl Shaper<'_> {
             }
         }
         let mut object = Map::new();
-        for (key, occurrences) in group_of(entries) {
+        for (key, occurrences) in self::group(entries.into_iter()) {
             let pointer = join(pointer, key);
             object.insert(key.to_owned(), self.group(&occurrences, values, &pointer));
         }
@@ -213,8 +213,4 @@ impl Shaper<'_> {
         }
         scalar_to_json(&arg.value, self.resolve)
     }
-}
-
-fn group_of<'a>(entries: Vec<(&'a str, Occurrence<'a>)>) -> Vec<(&'a str, Vec<Occurrence<'a>>)> {
-    group(entries.into_iter())
 }

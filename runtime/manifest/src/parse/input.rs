@@ -51,35 +51,31 @@ fn read_default(node: &Node, kind: InputType, out: &mut Vec<Mistake>) -> Option<
         out.push(mistake.label("again here").also(prop.span, "first here").help("keep one of them"));
     }
     match (prop, child) {
-        (Some(prop), _) => Some(as_kind(vec![scalar::read_plain(prop, out)], prop.span, kind, out)),
+        (Some(prop), _) => as_kind(vec![scalar::read_plain(prop, out)], prop.span, kind, out),
         (None, Some(child)) => {
             let values = child.args.iter().map(|arg| scalar::read_plain(arg, out)).collect();
-            Some(as_kind(values, child.span, kind, out))
+            as_kind(values, child.span, kind, out)
         }
         (None, None) => None,
     }
 }
 
 /// Returns one value for a scalar type, and a list for a list.
-pub(super) fn as_kind(mut values: Vec<Spanned<Scalar>>, span: Span, kind: InputType, out: &mut Vec<Mistake>) -> Spanned<Scalar> {
+fn as_kind(mut values: Vec<Spanned<Scalar>>, span: Span, kind: InputType, out: &mut Vec<Mistake>) -> Option<Spanned<Scalar>> {
     if kind == InputType::List {
-        return Spanned::new(Scalar::List(values.into_iter().map(|value| value.value).collect()), span);
+        return Some(Spanned::new(Scalar::List(values.into_iter().map(|value| value.value).collect()), span));
     }
     if values.len() == 1 {
-        return values.remove(0);
+        return values.pop();
     }
     let mistake =
         Mistake::new("relrun::manifest::type", span, format!("{} has one value, and here are {}", kind.with_article(), values.len()));
     out.push(mistake.help("write one value, or make the input a `type=\"list\"`"));
-    Spanned::new(Scalar::Null, span)
+    None
 }
 
 /// Checks a default or a setting against its input.
 pub(super) fn check_value(input: &Input, value: &Spanned<Scalar>, out: &mut Vec<Mistake>) {
-    // A wrong count was reported, and left a null.
-    if value.value == Scalar::Null && input.kind != InputType::List {
-        return;
-    }
     if let Err(why) = input.check(&value.value) {
         out.push(
             Mistake::new("relrun::manifest::type", value.span, format!("input `{}` cannot have this value: {why}", input.name.value))
@@ -104,10 +100,7 @@ fn read_source(from: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned
     if source.is_none() {
         let mistake = Mistake::new("relrun::manifest::secret-source", from.span, format!("no secret can come from `{}`", from.value));
         let help = "write `env:NAME`, `file:PATH` or `cmd:PROGRAM ARG…`; the secret itself never stands in a manifest";
-        out.push(mistake.label("not a source").help(match is_variable(from) {
-            true => format!("did you mean `env:{}`? {help}", from.value),
-            false => help.to_owned(),
-        }));
+        out.push(mistake.label("not a source").help(if is_variable(from) && from.value == from.to_uppercase() { format!("did you mean `env:{}`? {help}", from.value) } else { help.to_owned() }));
     }
     source.map(|source| Spanned::new(source, from.span))
 }

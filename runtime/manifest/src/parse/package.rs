@@ -9,7 +9,9 @@ pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Option<Package> {
     let version = node.prop_text("version").and_then(|version| read_version(&version, out));
     let description = plain_text(node.child("description").and_then(|child| child.text(0)), out).map(|text| text.value);
     let include: Vec<_> = node.all("include").flat_map(Node::texts).collect();
-    include.iter().for_each(|glob| check_glob(glob, out));
+    for glob in &include {
+        check_glob(glob, out);
+    }
     let publish = node.child("publish").and_then(|child| child.text(0));
     if let Some(publish) = &publish {
         check_publish(publish, out);

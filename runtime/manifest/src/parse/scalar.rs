@@ -21,12 +21,11 @@ pub(super) fn read(value: &Spanned<Value>, out: &mut Vec<Mistake>) -> Spanned<Sc
 /// Reads a value that may hold none.
 pub(super) fn read_plain(value: &Spanned<Value>, out: &mut Vec<Mistake>) -> Spanned<Scalar> {
     let read = read(value, out);
-    if let Scalar::String(template) = &read.value {
-        for reference in template.references() {
-            out.push(super::references::refused(reference));
-        }
-    }
-    read
+    let (Scalar::String(template), Value::Text(text, _)) = (&read.value, &value.value) else { return read };
+    let before = out.len();
+    out.extend(template.references().map(super::references::refused));
+    // What was refused stands as text, so that its type makes no second mistake.
+    if out.len() == before { read } else { Spanned::new(Scalar::String(Template::text(text.clone())), value.span) }
 }
 
 /// Reads a `config` block, or a node in one.

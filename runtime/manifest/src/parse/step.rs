@@ -87,7 +87,9 @@ fn read_artifact(arg: &Spanned<Value>, node: &Node, out: &mut Vec<Mistake>) -> O
 
 fn read_files(node: &Node, out: &mut Vec<Mistake>) -> Vec<Spanned<String>> {
     let globs: Vec<_> = node.texts().map(|glob| Spanned::new(glob.value.replace("$${", "${"), glob.span)).collect();
-    globs.iter().for_each(|glob| check_glob(glob, out));
+    for glob in &globs {
+        check_glob(glob, out);
+    }
     if let Some(first) = globs.first().filter(|_| globs.iter().all(|glob| glob.starts_with('!'))) {
         let mistake = Mistake::new("relrun::manifest::glob", first.span, "these globs only take away");
         out.push(mistake.help("name first what is staged: `reads \"src/**\" \"!src/**/*.tmp\"`"));

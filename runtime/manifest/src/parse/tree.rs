@@ -8,6 +8,9 @@ use miette::SourceSpan;
 /// The parser goes on after a mistake, and one lost brace makes it report every line behind: more than this helps nobody.
 const MAX_SYNTAX_MISTAKES: usize = 20;
 
+/// The parser's second complaint about the same brace.
+const SAID_TWICE: &str = "Closing '}' was not found after nodes";
+
 /// A node of the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -100,6 +103,7 @@ pub(crate) fn syntax_mistakes(text: &str, error: &kdl::KdlError) -> Vec<Mistake>
         .iter()
         .take(MAX_SYNTAX_MISTAKES)
         .filter(|found| !specific || found.message.is_some())
+        .filter(|found| !found.message.as_deref().unwrap_or_default().starts_with(SAID_TWICE))
         .map(|found| {
             let message = found.message.clone().unwrap_or_else(|| "this cannot be read as KDL".to_owned());
             let mut mistake = Mistake::new("relrun::manifest::syntax", first_line(text, found.span), lower_first(&message));
