@@ -1,1 +1,30 @@
 //! Carries a release: identity, scheduling, retry, undo, recovery.
+//!
+//! Knows the manifest, the graph, the host and the stores; knows no terminal, and reads neither the environment nor the exit code of the
+//! process. What may follow what is decided in `relrun-ledger`; this room decides what to try.
+
+mod carry;
+pub mod command;
+mod error;
+mod fingerprint;
+mod inputs;
+mod journal;
+mod load;
+mod locks;
+pub mod plan;
+mod prepare;
+pub mod query;
+mod secrets;
+mod staging;
+mod survey;
+mod text;
+mod values;
+pub mod words;
+mod workspace;
+
+pub use carry::{Emit, Stop};
+pub use error::{EngineError, Exit};
+pub use fingerprint::Parts;
+pub use load::{Loaded, project};
+pub use staging::{sweep, with_sources};
+pub use workspace::{BundledPlugin, Workspace};

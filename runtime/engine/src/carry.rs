@@ -1,0 +1,468 @@
+//! Carries a release as far as it goes: one dispatcher that decides and records, many jobs that work.
+//!
+//! The dispatcher owns the journal, the schedule and the locks; jobs talk to it by messages and never touch the ledger. Each turn of its loop
+//! notes what is about to start, makes that durable, and only then lets it start: that is what "written ahead" means here.
+
+mod job;
+mod recover;
+mod sink;
+mod start;
+mod tally;
+mod undo;
+
+pub(crate) use job::Secrecy;
+
+use crate::journal::Journal;
+use crate::locks::{HEARTBEAT, Locks};
+use crate::prepare::Prepared;
+use crate::survey::Survey;
+use crate::{EngineError, Workspace};
+use job::{Job, JobEnd};
+use relrun_graph::{NodeId, Schedule};
+use relrun_host::{CancelToken, Canceller};
+use relrun_ledger::{Event, Failure, FailureKind, Finding, Outcome, Origin, Release, StepId, StepState, Verdict};
+use relrun_report::{OperationName, ReportEvent, RunFinished, StepResult};
+use sink::Message;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tally::Tally;
+use tokio::sync::{mpsc, watch};
+
+/// How a run is asked to end early.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// It is not.
+    #[default]
+    Go,
+    /// Start nothing more, tell what runs, record, and end.
+    Halt,
+}
+
+/// How a run is carried.
+pub struct CarryOptions {
+    /// How many steps run at once, at most.
+    pub jobs: usize,
+    /// Pure steps run though the cache has their outcome.
+    pub no_cache: bool,
+    /// A stranger's mark at a target is replaced.
+    pub adopt: bool,
+    /// How it is asked to end early.
+    pub stop: watch::Receiver<Stop>,
+    /// The command's name, for those who watch.
+    pub command: &'static str,
+}
+
+/// What a run is to do with its release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// Run what is selected and not done.
+    Forward,
+    /// Undo what stands in the selected environments.
+    Undo,
+    /// Destroy what stands in the selected environments.
+    Destroy,
+}
+
+/// Where watchers hear of it.
+pub type Emit<'a> = &'a mut dyn FnMut(ReportEvent);
+
+/// How long a cancelled run waits for its steps, so that the whole command ends within 7 s.
+const CANCEL_DEADLINE: Duration = Duration::from_secs(6);
+
+/// A release being carried.
+pub struct Carrier<'e> {
+    workspace: Arc<Workspace>,
+    prepared: Arc<Prepared>,
+    survey: Survey,
+    journal: Journal,
+    locks: Locks,
+    options: CarryOptions,
+    secrecy: Arc<Secrecy>,
+    aim: Aim,
+    emit: Emit<'e>,
+    /// The node of each step; absent where the environment or step is no longer declared.
+    node_of: Vec<Option<NodeId>>,
+    step_of: Vec<Option<StepId>>,
+    by_name: HashMap<(String, Option<String>), StepId>,
+    schedule: Schedule,
+    launches: Vec<(StepId, Job)>,
+    running: BTreeMap<StepId, Running>,
+    /// Steps that wait for their next try.
+    resting: BTreeSet<StepId>,
+    tries: BTreeMap<StepId, u32>,
+    backoffs: BTreeMap<StepId, backon::ExponentialBackoff>,
+    undo: BTreeMap<String, VecDeque<StepId>>,
+    way: undo::Way,
+    /// Environments in which nothing more is started by this run.
+    closed: BTreeSet<String>,
+    failed: bool,
+    canceller: Canceller,
+    cancel: CancelToken,
+    cancelled_at: Option<Instant>,
+    /// When a cancelled run ends, whatever its steps do.
+    deadline: Option<Instant>,
+    /// Set by `relrun cancel`: once everything has stopped, what this release did in each environment is undone.
+    undo_after_cancel: bool,
+    messages: mpsc::UnboundedReceiver<Message>,
+    sender: mpsc::UnboundedSender<Message>,
+    previous: BTreeMap<String, Option<Release>>,
+    tally: Tally,
+    began: Instant,
+}
+
+struct Running {
+    operation: OperationName,
+    since: Instant,
+}
+
+/// What a carrier is made of.
+pub struct Cargo<'e> {
+    /// Where it works.
+    pub workspace: Arc<Workspace>,
+    /// The release's manifest, prepared.
+    pub prepared: Arc<Prepared>,
+    /// What its steps are made from.
+    pub survey: Survey,
+    /// Its stream.
+    pub journal: Journal,
+    /// Its locks.
+    pub locks: Locks,
+    /// The secrets.
+    pub secrecy: Arc<Secrecy>,
+    /// What stood in each environment before.
+    pub previous: BTreeMap<String, Option<Release>>,
+    /// How.
+    pub options: CarryOptions,
+    /// What for.
+    pub aim: Aim,
+    /// Where watchers hear of it.
+    pub emit: Emit<'e>,
+}
+
+impl<'e> Carrier<'e> {
+    /// Takes a release up. Its `run-started` is in the journal already.
+    pub fn new(cargo: Cargo<'e>) -> Self {
+        let release = cargo.journal.release();
+        let by_name: HashMap<(String, Option<String>), StepId> =
+            release.step_ids().map(|id| (&release.start.steps[id.index()], id)).map(|(decl, id)| ((decl.name.clone(), decl.environment.clone()), id)).collect();
+        let mut node_of = vec![None; release.steps.len()];
+        let mut step_of = vec![None; cargo.prepared.nodes.len()];
+        for id in cargo.prepared.graph.topological() {
+            let environment = cargo.prepared.environment(id).map(|environment| environment.name.value.clone());
+            if let Some(&step) = by_name.get(&(cargo.prepared.step(id).name.value.clone(), environment)) {
+                node_of[step.index()] = Some(id);
+                step_of[id.index()] = Some(step);
+            }
+        }
+        let wanted = |node: NodeId| {
+            step_of[node.index()].is_some_and(|step| release.is_selected(step) && !matches!(release.step(step).state, StepState::Succeeded(_)))
+        };
+        let finished: Vec<NodeId> = cargo.prepared.graph.topological().filter(|&node| !wanted(node)).collect();
+        let schedule = Schedule::resume(&cargo.prepared.graph, finished);
+        let (sender, messages) = mpsc::unbounded_channel();
+        let (canceller, cancel) = Canceller::new();
+        Self {
+            workspace: cargo.workspace,
+            prepared: cargo.prepared,
+            survey: cargo.survey,
+            journal: cargo.journal,
+            locks: cargo.locks,
+            options: cargo.options,
+            secrecy: cargo.secrecy,
+            aim: cargo.aim,
+            emit: cargo.emit,
+            node_of,
+            step_of,
+            by_name,
+            schedule,
+            launches: Vec::new(),
+            running: BTreeMap::new(),
+            resting: BTreeSet::new(),
+            tries: BTreeMap::new(),
+            backoffs: BTreeMap::new(),
+            undo: BTreeMap::new(),
+            way: undo::Way::Undo,
+            closed: BTreeSet::new(),
+            failed: false,
+            canceller,
+            cancel,
+            cancelled_at: None,
+            deadline: None,
+            undo_after_cancel: false,
+            messages,
+            sender,
+            previous: cargo.previous,
+            tally: Tally::default(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Carries it as far as it goes.
+    pub async fn run(mut self) -> Result<RunFinished, EngineError> {
+        self.announce();
+        self.begin_recovery()?;
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        let mut inbox = Vec::new();
+        loop {
+            self.advance()?;
+            self.journal.flush()?;
+            self.launch();
+            if self.running.is_empty() && self.resting.is_empty() {
+                break;
+            }
+            tokio::select! {
+                _ = self.messages.recv_many(&mut inbox, 256) => self.read(&mut inbox)?,
+                () = stopped(&mut self.options.stop, self.cancelled_at.is_some()) => self.halt(),
+                _ = heartbeat.tick() => self.beat()?,
+                () = until(self.deadline) => break,
+            }
+        }
+        self.finish()
+    }
+
+    fn announce(&mut self) {
+        let start = &self.journal.release().start;
+        let event = ReportEvent::RunStarted {
+            package: start.package.clone(),
+            release: start.release.to_string(),
+            version: start.version.clone(),
+            command: self.options.command.to_owned(),
+            steps: start.steps.iter().map(tally::step_info).collect(),
+        };
+        (self.emit)(event);
+    }
+
+    /// Decides what starts next. Nothing starts before the journal is flushed.
+    fn advance(&mut self) -> Result<(), EngineError> {
+        if self.is_recovering() {
+            return Ok(());
+        }
+        if self.undo_after_cancel && self.running.is_empty() {
+            self.undo_after_cancel = false;
+            // What was cancelled was the way forward; the way back has its own token and no deadline but its steps'.
+            (self.canceller, self.cancel) = Canceller::new();
+            self.aim = Aim::Undo;
+            self.deadline = None;
+        }
+        match self.aim {
+            Aim::Forward => self.start_ready()?,
+            Aim::Undo => self.open_undo_of_all(undo::Way::Undo),
+            Aim::Destroy => self.open_undo_of_all(undo::Way::Destroy),
+        }
+        self.pump_undo()
+    }
+
+    fn launch(&mut self) {
+        for (step, job) in self.launches.drain(..) {
+            let operation = job.name();
+            self.running.insert(step, Running { operation, since: Instant::now() });
+            let sender = self.sender.clone();
+            tokio::spawn(async move {
+                let end = job.run().await;
+                // The dispatcher is gone only when the whole command ends.
+                let _ = sender.send(Message::Done { step, end });
+            });
+        }
+    }
+
+    /// Reads what the jobs said; what they wait for is written in one go, then they are told.
+    fn read(&mut self, inbox: &mut Vec<Message>) -> Result<(), EngineError> {
+        let mut acks = Vec::new();
+        let mut lines = Vec::new();
+        for message in inbox.drain(..) {
+            match message {
+                Message::Line(line) => {
+                    (self.emit)(ReportEvent::StepLine {
+                        step: self.label(line.step),
+                        source: sink::source(line.source),
+                        level: sink::level(line.level),
+                        text: line.text.clone(),
+                    });
+                    lines.push(line.into_log());
+                }
+                Message::Progress { step, what, done, total } => {
+                    (self.emit)(ReportEvent::StepProgress { step: self.label(step), what, done, total });
+                }
+                Message::Capability { step, capability, denied, detail } => {
+                    self.journal.note(Event::Capability { step, capability, denied, detail })?;
+                }
+                Message::Checkpoint { step, state, ack } => {
+                    self.journal.note(Event::Checkpoint { step, state })?;
+                    acks.push(ack);
+                }
+                Message::RetryDue { step } => self.rested(step),
+                Message::Done { step, end } => self.ended(step, end)?,
+            }
+        }
+        if !lines.is_empty() {
+            self.workspace.runs.append_log(self.journal.stream(), &lines)?;
+        }
+        if !acks.is_empty() {
+            self.journal.flush()?;
+            for ack in acks {
+                let _ = ack.send(());
+            }
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, step: StepId, end: JobEnd) -> Result<(), EngineError> {
+        let Some(running) = self.running.remove(&step) else { return Ok(()) };
+        let took = running.since.elapsed();
+        match end {
+            JobEnd::Applied { result: Ok(outcome), fingerprint } => {
+                let outcome = *outcome;
+                let summary = outcome.summary.clone();
+                self.journal.note(Event::StepSucceeded { step, outcome, origin: Origin::Ran { fingerprint } })?;
+                self.report(step, running.operation, StepResult::Succeeded, summary, took);
+                self.tally.succeeded.push(step);
+                self.release_dependents(step);
+            }
+            JobEnd::Applied { result: Err(failure), .. } => self.apply_failed(step, failure, took)?,
+            JobEnd::Recovered(finding) => self.recovered(step, *finding, took)?,
+            JobEnd::Back(result) => self.back_ended(step, result, took)?,
+        }
+        Ok(())
+    }
+
+    fn apply_failed(&mut self, step: StepId, failure: Failure, took: Duration) -> Result<(), EngineError> {
+        self.journal.note(Event::StepFailed { step, failure: failure.clone() })?;
+        let result = if failure.kind == FailureKind::Cancelled { StepResult::Cancelled } else { StepResult::Failed };
+        self.report(step, OperationName::Apply, result, failure.message.clone(), took);
+        if self.rest_before_next_try(step, &failure) {
+            return Ok(());
+        }
+        self.tally.failed.push((step, failure));
+        self.failed = true;
+        let decl = &self.journal.release().start.steps[step.index()];
+        if let Some(environment) = decl.environment.clone() {
+            self.closed.insert(environment.clone());
+            if decl.on_failure == relrun_ledger::OnFailure::Undo && self.cancelled_at.is_none() {
+                self.open_undo(&environment, undo::Way::Undo);
+            }
+        }
+        Ok(())
+    }
+
+    fn release_dependents(&mut self, step: StepId) {
+        if let Some(node) = self.node_of[step.index()] {
+            self.schedule.finish(node);
+        }
+    }
+
+    fn recovered(&mut self, step: StepId, finding: Finding, took: Duration) -> Result<(), EngineError> {
+        let (result, summary) = match &finding {
+            Finding::NotDone => (StepResult::Succeeded, "it was not done".to_owned()),
+            Finding::Done { outcome } => (StepResult::Succeeded, format!("it was done: {}", outcome.summary)),
+            Finding::Partly { .. } => (StepResult::Failed, "it was partly done".to_owned()),
+            Finding::Unknown { reason } => (StepResult::Unknown, reason.clone()),
+        };
+        self.note_finding(step, finding)?;
+        self.report(step, OperationName::Recover, result, summary, took);
+        Ok(())
+    }
+
+    fn halt(&mut self) {
+        let now = Instant::now();
+        self.cancelled_at = Some(now);
+        self.deadline = Some(now + CANCEL_DEADLINE);
+        self.canceller.cancel();
+        self.resting.clear();
+        (self.emit)(tally::notice(relrun_report::LineLevel::Warn, "cancelling: nothing more is started, and what runs is told to stop"));
+    }
+
+    /// Renews the locks, and hears whether somebody asked this release to be cancelled.
+    fn beat(&mut self) -> Result<(), EngineError> {
+        if let Some(lost) = self.locks.renew()?.into_iter().next() {
+            self.canceller.cancel();
+            return Err(EngineError::input(
+                format!("the lock on {lost} was taken by another, because this process was thought dead"),
+                "type `relrun status` to see who works there now",
+            ));
+        }
+        if self.cancelled_at.is_none() && self.workspace.runs.take_cancel(self.journal.stream())?.is_some() {
+            self.undo_after_cancel = true;
+            self.halt();
+        }
+        Ok(())
+    }
+
+    fn label(&self, step: StepId) -> String {
+        self.journal.release().start.steps[step.index()].label()
+    }
+
+    fn is_recovering(&self) -> bool {
+        self.running.values().any(|running| running.operation == OperationName::Recover)
+    }
+
+    fn report(&mut self, step: StepId, operation: OperationName, result: StepResult, summary: String, took: Duration) {
+        let place = self.node_of[step.index()].map(|node| tally::place(&self.prepared, node));
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        (self.emit)(ReportEvent::StepFinished { step: self.label(step), operation, result, summary, duration_ms, place });
+    }
+
+    /// Returns the outcome of a step that succeeded, as another step of this environment sees it.
+    fn outcome(&self, name: &str, environment: Option<&str>) -> Option<&Outcome> {
+        let bound = environment.and_then(|environment| self.by_name.get(&(name.to_owned(), Some(environment.to_owned()))));
+        let step = bound.or_else(|| self.by_name.get(&(name.to_owned(), None)))?;
+        match &self.journal.release().step(*step).state {
+            StepState::Succeeded(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    fn finish(mut self) -> Result<RunFinished, EngineError> {
+        let verdict = self.verdict();
+        if self.running.is_empty() {
+            self.journal.note(Event::RunEnded { verdict: verdict.clone() })?;
+        }
+        self.journal.flush_with_summary()?;
+        let finished = self.tally.finish(&self.journal, &verdict, self.began.elapsed());
+        drop(self.locks);
+        Ok(finished)
+    }
+
+    fn verdict(&self) -> Verdict {
+        let release = self.journal.release();
+        let unknown: Vec<String> = release
+            .step_ids()
+            .filter(|&id| matches!(release.step(id).state, StepState::Unknown(_)))
+            .map(|id| format!("settle {}", self.label(id)))
+            .collect();
+        if self.cancelled_at.is_some() {
+            Verdict::Cancelled
+        } else if self.failed {
+            Verdict::Failed
+        } else if !unknown.is_empty() {
+            Verdict::Waiting { on: unknown }
+        } else if !self.tally.waiting_on.is_empty() {
+            Verdict::Waiting { on: self.tally.waiting_on.iter().cloned().collect() }
+        } else {
+            match self.aim {
+                Aim::Forward => self.forward_verdict(),
+                Aim::Undo => Verdict::Undone,
+                Aim::Destroy => Verdict::Destroyed,
+            }
+        }
+    }
+
+    fn forward_verdict(&self) -> Verdict {
+        let release = self.journal.release();
+        let done = release.step_ids().all(|id| !release.is_selected(id) || matches!(release.step(id).state, StepState::Succeeded(_)));
+        if done { Verdict::Succeeded } else { Verdict::Failed }
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<Stop>, already: bool) {
+    if already || stop.wait_for(|stop| *stop != Stop::Go).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}

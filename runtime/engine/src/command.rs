@@ -1,0 +1,230 @@
+//! The commands: each finds its release, checks that it may, takes the locks, and hands it to the carrier.
+
+mod apply;
+mod back;
+mod resume;
+mod rollback;
+mod settle;
+mod start;
+
+pub use apply::{Applied, ApplyRequest, apply, identity_of};
+pub use back::{BackRequest, destroy, undo};
+pub use resume::{Resume, cancel, resume, retry_with};
+pub use rollback::{RollbackRequest, rollback};
+pub use settle::{Word, approve, mark, settle};
+
+use crate::carry::{Carrier, CarryOptions, Secrecy, Stop};
+use crate::journal::Journal;
+use crate::locks::{Locks, deployment_key, release_key};
+use crate::prepare::{LockFile, Prepared};
+use crate::{EngineError, Loaded, Workspace};
+use relrun_ledger::{DeploymentKey, Deployments, Event, Release, ReleaseId, RunKind, StepId, Summary};
+use relrun_store::StreamId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How any command runs.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// How many steps run at once, at most.
+    pub jobs: usize,
+    /// Pure steps run though the cache has their outcome.
+    pub no_cache: bool,
+    /// A stranger's mark at a target is replaced.
+    pub adopt: bool,
+    /// How long to wait for a lock.
+    pub lock_wait: Duration,
+    /// How it is asked to end early.
+    pub stop: watch::Receiver<Stop>,
+}
+
+impl RunOptions {
+    fn carry(&self, command: &'static str) -> CarryOptions {
+        CarryOptions { jobs: self.jobs.max(1), no_cache: self.no_cache, adopt: self.adopt, stop: self.stop.clone(), command }
+    }
+}
+
+/// Finds a release: the one named, or the package's last.
+pub fn find(workspace: &Workspace, package: &str, id: Option<ReleaseId>) -> Result<ReleaseId, EngineError> {
+    let summaries = workspace.runs.summaries(package)?;
+    let Some(last) = summaries.last() else {
+        return Err(EngineError::input(format!("{package} has no release yet"), "make one: `relrun apply`"));
+    };
+    match id {
+        None => Ok(last.release),
+        Some(id) if summaries.iter().any(|summary| summary.release == id) => Ok(id),
+        Some(id) => {
+            let message = format!("{package} has no release {id}; its last is {}", last.release);
+            Err(EngineError::input(message, "type `relrun releases list`"))
+        }
+    }
+}
+
+/// Reads and folds a release.
+pub fn read(workspace: &Workspace, package: &str, id: ReleaseId) -> Result<Release, EngineError> {
+    let stream = StreamId { package: package.to_owned(), release: id };
+    let records = workspace.runs.read(&stream, 0)?;
+    Release::fold(&records)?.ok_or_else(|| EngineError::input(format!("{package} has no release {id}"), "type `relrun releases list`"))
+}
+
+/// Loads the manifest that a release was made with, and prepares it with the components that it was made with.
+pub async fn snapshot(workspace: &Workspace, release: &Release, from: &Loaded) -> Result<Prepared, EngineError> {
+    let bytes = workspace.blobs.get(release.start.manifest)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let loaded = Loaded::from_text(workspace, &from.name, from.directory.clone(), text)?;
+    let lock: LockFile = serde_json::from_slice(&workspace.blobs.get(release.start.lock)?)
+        .map_err(|error| EngineError::input(format!("the lock of {} cannot be read: {error}", release.start.release), "restore the ledger from a backup"))?;
+    let inputs = crate::inputs::Inputs::recorded(&loaded, &release.start);
+    let deployment = release.start.steps.iter().find_map(|step| step.deployment.clone());
+    Prepared::new(workspace, loaded, inputs, Some(&lock), deployment.as_deref()).await
+}
+
+/// Takes the locks that a run on this release needs, in one order: the release, then its deployments sorted.
+fn lock_run(workspace: &Workspace, stream: &StreamId, places: &BTreeSet<DeploymentKey>, patience: Duration) -> Result<Locks, EngineError> {
+    let mut locks = Locks::new(workspace);
+    locks.take(workspace, &release_key(stream), Some(stream.release), patience)?;
+    for place in places {
+        let key = deployment_key(&stream.package, &place.environment, &place.deployment);
+        locks.take(workspace, &key, Some(stream.release), patience)?;
+    }
+    Ok(locks)
+}
+
+/// Returns the deployments that these steps of a release work on.
+fn places(release: &Release, steps: &BTreeSet<StepId>) -> BTreeSet<DeploymentKey> {
+    let place = |id: &StepId| {
+        let decl = &release.start.steps[id.index()];
+        Some(DeploymentKey { environment: decl.environment.clone()?, deployment: decl.deployment.clone()? })
+    };
+    steps.iter().filter_map(place).collect()
+}
+
+/// Returns, for each of these deployments' environments, the release that stands there now.
+fn standing(workspace: &Workspace, package: &str, places: &BTreeSet<DeploymentKey>, except: ReleaseId) -> Result<BTreeMap<String, Option<Release>>, EngineError> {
+    let summaries = workspace.runs.summaries(package)?;
+    let deployments = Deployments::of(&summaries);
+    let mut standing = BTreeMap::new();
+    for place in places {
+        let active = deployments.history(place).iter().rev().find(|deployed| deployed.release != except);
+        let release = active.map(|deployed| read(workspace, package, deployed.release)).transpose()?;
+        standing.insert(place.environment.clone(), release);
+    }
+    Ok(standing)
+}
+
+/// Refuses to work in an environment that another release left in doubt or could not leave.
+fn check_blocked(summaries: &[Summary], places: &BTreeSet<DeploymentKey>, mine: Option<ReleaseId>) -> Result<(), EngineError> {
+    use relrun_ledger::EnvironmentState as State;
+    for place in places {
+        for summary in summaries.iter().filter(|summary| Some(summary.release) != mine) {
+            let Some(there) = summary.environments.get(&place.environment) else { continue };
+            if !there.deployments.contains(&place.deployment) {
+                continue;
+            }
+            let (id, environment) = (summary.release, &place.environment);
+            let (what, next) = match there.state {
+                State::UndoFailed => ("could not be undone", format!("relrun undo {id} -e {environment}")),
+                State::Unknown => ("is in doubt", format!("relrun continue {id}")),
+                State::Half => ("is half deployed", format!("relrun retry {id}`, or `relrun undo {id} -e {environment}")),
+                State::Working => ("was left in the middle", format!("relrun continue {id}")),
+                State::Untouched | State::Deployed | State::Undone | State::Destroyed => continue,
+            };
+            return Err(EngineError::input(format!("{environment} is blocked: {id} {what} there"), format!("type `{next}`")));
+        }
+    }
+    Ok(())
+}
+
+/// A release about to be carried.
+struct Taken {
+    release: Release,
+    stream: StreamId,
+    steps: Option<BTreeSet<StepId>>,
+    locks: Locks,
+}
+
+impl Taken {
+    /// Takes up a release that is in the store: its stream is read again under its lock.
+    fn take_up(workspace: &Workspace, package: &str, id: ReleaseId, steps: Option<BTreeSet<StepId>>, patience: Duration) -> Result<Self, EngineError> {
+        let stream = StreamId { package: package.to_owned(), release: id };
+        let before = read(workspace, package, id)?;
+        let all: BTreeSet<StepId> = before.step_ids().collect();
+        let places = places(&before, steps.as_ref().unwrap_or(&all));
+        let locks = lock_run(workspace, &stream, &places, patience)?;
+        check_blocked(&workspace.runs.summaries(package)?, &places, Some(id))?;
+        let release = read(workspace, package, id)?;
+        Ok(Self { release, stream, steps, locks })
+    }
+
+    /// Takes up a release for a person's word on it, whatever else blocks its environments.
+    fn take_up_blocked(workspace: &Workspace, package: &str, id: ReleaseId, patience: Duration) -> Result<Self, EngineError> {
+        let stream = StreamId { package: package.to_owned(), release: id };
+        let locks = lock_run(workspace, &stream, &BTreeSet::new(), patience)?;
+        let release = read(workspace, package, id)?;
+        let steps = release.selected.clone();
+        Ok(Self { release, stream, steps, locks })
+    }
+
+    /// Holds a release to write a note beside its steps; no run begins.
+    fn hold(workspace: &Workspace, package: &str, id: ReleaseId) -> Result<Self, EngineError> {
+        Self::take_up_blocked(workspace, package, id, Duration::from_secs(2))
+    }
+
+    fn resume(&self, workspace: &Workspace) -> Journal {
+        let key = release_key(&self.stream);
+        let fence = self.locks.fence(&key).unwrap_or_default();
+        Journal::resume(Arc::clone(&workspace.runs), self.stream.clone(), (key, fence), self.release.clone())
+    }
+
+    fn journal(&self, workspace: &Workspace, run: RunKind) -> Result<Journal, EngineError> {
+        let mut journal = self.resume(workspace);
+        let steps = self.steps.as_ref().map(|steps| steps.iter().copied().collect());
+        journal.note(Event::RunStarted { run, actor: workspace.actor.clone(), steps })?;
+        journal.flush_with_summary()?;
+        Ok(journal)
+    }
+
+    fn places(&self) -> BTreeSet<DeploymentKey> {
+        let all: BTreeSet<StepId> = self.release.step_ids().collect();
+        places(&self.release, self.steps.as_ref().unwrap_or(&all))
+    }
+}
+
+/// What every run needs beside its release.
+pub struct Tools<'a> {
+    /// Where it works.
+    pub workspace: Arc<Workspace>,
+    /// How it runs.
+    pub options: RunOptions,
+    /// Where watchers hear of it.
+    pub emit: crate::carry::Emit<'a>,
+}
+
+impl Tools<'_> {
+    async fn carry(
+        self,
+        prepared: Prepared,
+        survey: crate::survey::Survey,
+        taken: Taken,
+        run: (RunKind, crate::carry::Aim, &'static str),
+    ) -> Result<relrun_report::RunFinished, EngineError> {
+        let secrecy = crate::secrets::read(&self.workspace, &prepared.loaded)?;
+        let previous = standing(&self.workspace, &taken.stream.package, &taken.places(), taken.stream.release)?;
+        let journal = taken.journal(&self.workspace, run.0)?;
+        let carrier = Carrier::new(crate::carry::Cargo {
+            prepared: Arc::new(prepared),
+            survey,
+            journal,
+            locks: taken.locks,
+            secrecy: Arc::<Secrecy>::clone(&secrecy),
+            previous,
+            options: self.options.carry(run.2),
+            aim: run.1,
+            emit: self.emit,
+            workspace: self.workspace,
+        });
+        carrier.run().await
+    }
+}

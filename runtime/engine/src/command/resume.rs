@@ -1,0 +1,182 @@
+//! `retry`, `continue`, `cancel`: a release that was begun, taken up again from its own record.
+
+use super::apply::apply_with;
+use super::{ApplyRequest, Taken, Tools, find, read, snapshot};
+use crate::carry::Aim;
+use crate::inputs::Inputs;
+use crate::prepare::Prepared;
+use crate::survey::Survey;
+use crate::{EngineError, Loaded, Workspace};
+use relrun_ledger::{Release, ReleaseId, ReleaseKind, RunKind, Status, StepId, StepKind, StepState, Verdict};
+use relrun_report::{RunFinished, RunVerdict};
+use relrun_store::StreamId;
+use std::collections::BTreeSet;
+
+/// Which way a release is taken up again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// After a failure: failed and undone steps and all behind them run again.
+    Retry,
+    /// After a wait, an interruption or a crash: what was not begun goes on.
+    Continue,
+}
+
+impl Resume {
+    fn command(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Continue => "continue",
+        }
+    }
+
+    fn run(self) -> RunKind {
+        match self {
+            Self::Retry => RunKind::Retry,
+            Self::Continue => RunKind::Continue,
+        }
+    }
+}
+
+/// Takes a release up again: the one named, or the last.
+pub async fn resume(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, how: Resume) -> Result<RunFinished, EngineError> {
+    let package = loaded.manifest.package.name.value.to_string();
+    let id = find(&tools.workspace, &package, id)?;
+    let release = read(&tools.workspace, &package, id)?;
+    if let Some(done) = nothing_left(&release) {
+        return Ok(done);
+    }
+    check_fits(&release, how)?;
+    let prepared = snapshot(&tools.workspace, &release, &loaded).await?;
+    let selected = release.selected.clone();
+    let survey = survey_rest(&tools.workspace, &prepared, &release)?;
+    let taken = Taken::take_up(&tools.workspace, &package, id, selected, tools.options.lock_wait)?;
+    tools.carry(prepared, survey, taken, (how.run(), Aim::Forward, how.command())).await
+}
+
+/// `retry -i K=V`: the next release, of the same manifest with other inputs. What the change does not reach comes from the cache.
+pub async fn retry_with(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, given: &[(String, String)]) -> Result<RunFinished, EngineError> {
+    let package = loaded.manifest.package.name.value.to_string();
+    let id = find(&tools.workspace, &package, id)?;
+    let release = read(&tools.workspace, &package, id)?;
+    let text = String::from_utf8_lossy(&tools.workspace.blobs.get(release.start.manifest)?).into_owned();
+    let loaded = Loaded::from_text(&tools.workspace, &loaded.name, loaded.directory, text)?;
+    let mut values = release.start.given.clone();
+    values.extend(Inputs::settle(&loaded, given)?.given);
+    let environments: BTreeSet<String> =
+        release.step_ids().filter(|&step| release.is_selected(step)).filter_map(|step| release.start.steps[step.index()].environment.clone()).collect();
+    let narrowed = release.selected.is_some();
+    let request = ApplyRequest {
+        environments: if narrowed { environments.into_iter().collect() } else { Vec::new() },
+        deployment: release.start.steps.iter().find_map(|step| step.deployment.clone()),
+        follows: Some(id),
+        ..ApplyRequest::default()
+    };
+    let inputs = Inputs::from_given(&loaded, values)?;
+    apply_with(tools, loaded, inputs, &request).await
+}
+
+/// `cancel`: asks the process that carries the release to stop and undo; where none does, does so itself.
+pub async fn cancel(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>) -> Result<RunFinished, EngineError> {
+    let package = loaded.manifest.package.name.value.to_string();
+    let id = find(&tools.workspace, &package, id)?;
+    let release = read(&tools.workspace, &package, id)?;
+    if matches!(release.status, Status::Ended(Verdict::Succeeded | Verdict::Undone | Verdict::Destroyed)) {
+        let message = format!("{id} is not under way: it {}", crate::words::status(&release.status));
+        return Err(EngineError::input(message, format!("to take it back, type `relrun undo {id}`")));
+    }
+    let stream = StreamId { package: package.clone(), release: id };
+    let steps = bound_steps(&release);
+    match Taken::take_up(&tools.workspace, &package, id, Some(steps), std::time::Duration::ZERO) {
+        Ok(taken) => {
+            let prepared = snapshot(&tools.workspace, &release, &loaded).await?;
+            let survey = Survey::new(&tools.workspace, &prepared, &|_| false)?;
+            tools.carry(prepared, survey, taken, (RunKind::Undo, Aim::Undo, "cancel")).await
+        }
+        Err(EngineError::Locked(lock)) => {
+            tools.workspace.runs.request_cancel(&stream, &tools.workspace.actor)?;
+            wait_for_end(&tools, &package, id, &lock).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits, bounded, until the process that carries the release has let it go.
+async fn wait_for_end(tools: &Tools<'_>, package: &str, id: ReleaseId, lock: &relrun_store::Lock) -> Result<RunFinished, EngineError> {
+    let mut stop = tools.options.stop.clone();
+    for _ in 0..600 {
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_millis(500)) => {}
+            _ = stop.changed() => break,
+        }
+        let release = read(&tools.workspace, package, id)?;
+        if release.status != Status::Running {
+            return Ok(RunFinished {
+                package: package.to_owned(),
+                release: Some(id.to_string()),
+                version: Some(release.start.version.clone()),
+                verdict: RunVerdict::Cancelled,
+                ..RunFinished::default()
+            });
+        }
+    }
+    Err(EngineError::Locked(Box::new(lock.clone())))
+}
+
+pub(super) fn bound_steps(release: &Release) -> BTreeSet<StepId> {
+    release.step_ids().filter(|step| release.start.steps[step.index()].environment.is_some()).collect()
+}
+
+fn nothing_left(release: &Release) -> Option<RunFinished> {
+    let done = release.step_ids().all(|id| !release.is_selected(id) || matches!(release.step(id).state, StepState::Succeeded(_)));
+    (done && release.status == Status::Ended(Verdict::Succeeded)).then(|| RunFinished {
+        package: release.start.package.clone(),
+        release: Some(release.start.release.to_string()),
+        version: Some(release.start.version.clone()),
+        verdict: RunVerdict::NothingToDo,
+        ..RunFinished::default()
+    })
+}
+
+fn check_fits(release: &Release, how: Resume) -> Result<(), EngineError> {
+    let id = release.start.release;
+    let failed = matches!(release.status, Status::Ended(Verdict::Failed | Verdict::Undone | Verdict::Destroyed));
+    if how == Resume::Continue && failed {
+        let message = format!("{id} does not wait: it {}", crate::words::status(&release.status));
+        return Err(EngineError::input(message, format!("type `relrun retry {id}`")));
+    }
+    if let Some(step) = release.step_ids().find(|&step| matches!(release.step(step).state, StepState::Unknown(_))) {
+        let label = release.start.steps[step.index()].label();
+        let message = format!("nobody can tell whether {label} was done");
+        return Err(EngineError::Waiting { message, help: Some(format!("look, then type `relrun settle {id} {label} --done` or `--not-done`")) });
+    }
+    Ok(())
+}
+
+/// Looks at what the steps that are still to run stage, and refuses where it is no longer what the release was begun with.
+pub(super) fn survey_rest(workspace: &Workspace, prepared: &Prepared, release: &Release) -> Result<Survey, EngineError> {
+    let survey = Survey::new(workspace, prepared, &|_| true)?;
+    if matches!(release.start.kind, ReleaseKind::Rollback { .. }) {
+        return Ok(survey);
+    }
+    let changed: Vec<String> = prepared
+        .graph
+        .node_ids()
+        .filter_map(|node| {
+            let environment = prepared.environment(node).map(|environment| environment.name.value.clone());
+            let name = &prepared.step(node).name.value;
+            let at = release.start.steps.iter().position(|decl| decl.name == *name && decl.environment == environment)?;
+            let left = !matches!(release.steps[at].state, StepState::Succeeded(_));
+            let pure = release.start.steps[at].kind == StepKind::Pure;
+            (left && pure && release.start.steps[at].fingerprint != survey.static_of(node)).then(|| release.start.steps[at].label())
+        })
+        .collect();
+    if changed.is_empty() {
+        return Ok(survey);
+    }
+    let id = release.start.release;
+    let names: Vec<&str> = changed.iter().map(String::as_str).take(5).collect();
+    Err(EngineError::input(
+        format!("what {} reads has changed since {id} began, so {id} cannot go on as it was", crate::text::join(&names)),
+        "type `relrun apply`: it makes a new release of what is there now",
+    ))
+}

@@ -1,0 +1,138 @@
+//! A new release: an id, a version, and its first event.
+
+use super::{Taken, Tools};
+use crate::journal::Journal;
+use crate::locks::{Locks, deployment_key, release_key};
+use crate::prepare::{LockFile, Prepared};
+use crate::survey::Survey;
+use crate::{EngineError, Workspace};
+use relrun_ledger::{DeploymentKey, Event, OnFailure, Release, ReleaseKind, Start, StepDecl, StepId, Summary};
+use relrun_manifest::VersionRule;
+use relrun_store::{LockKey, StreamId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A release that does not exist yet.
+pub(super) struct Draft<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) survey: &'a Survey,
+    pub(super) kind: ReleaseKind,
+    pub(super) lock: LockFile,
+    pub(super) identity: relrun_ledger::Digest,
+    pub(super) steps: Option<BTreeSet<StepId>>,
+    /// A rollback keeps its version.
+    pub(super) version: Option<String>,
+    pub(super) description: Option<String>,
+}
+
+impl Draft<'_> {
+    /// Takes the locks, an id and a version, and writes the release's first event.
+    pub(super) fn begin(self, tools: &Tools<'_>) -> Result<Taken, EngineError> {
+        let workspace = &tools.workspace;
+        let package = self.prepared.loaded.manifest.package.name.value.to_string();
+        let patience = tools.options.lock_wait;
+        let mut locks = Locks::new(workspace);
+        let package_lock = LockKey::Package(package.clone());
+        locks.take(workspace, &package_lock, None, patience)?;
+        let places = self.places();
+        let summaries = workspace.runs.summaries(&package)?;
+        super::check_blocked(&summaries, &places, None)?;
+        for place in &places {
+            locks.take(workspace, &deployment_key(&package, &place.environment, &place.deployment), None, patience)?;
+        }
+        let id = workspace.runs.claim(&package)?;
+        let stream = StreamId { package: package.clone(), release: id };
+        let fence = locks.take(workspace, &release_key(&stream), Some(id), patience)?;
+        let version = match &self.version {
+            Some(version) => version.clone(),
+            None => next_version(&self.prepared.loaded.manifest.package.version.value, &summaries),
+        };
+        let start = self.start(workspace, &package, id, version)?;
+        let guard = (release_key(&stream), fence);
+        let mut journal = Journal::begin(Arc::clone(&workspace.runs), stream.clone(), guard, Event::ReleaseStarted(Box::new(start)))?;
+        journal.flush_with_summary()?;
+        locks.give_back(&package_lock)?;
+        let release: Release = journal.release().clone();
+        Ok(Taken { release, stream, steps: self.steps, locks })
+    }
+
+    fn places(&self) -> BTreeSet<DeploymentKey> {
+        let wanted = |id: StepId| self.steps.as_ref().is_none_or(|steps| steps.contains(&id));
+        self.prepared
+            .graph
+            .node_ids()
+            .filter(|node| wanted(StepId(node.0)))
+            .filter_map(|node| {
+                let environment = self.prepared.environment(node)?.name.value.clone();
+                let deployment = self.prepared.nodes[node.index()].deployment.clone()?;
+                Some(DeploymentKey { environment, deployment })
+            })
+            .collect()
+    }
+
+    fn start(&self, workspace: &Workspace, package: &str, id: relrun_ledger::ReleaseId, version: String) -> Result<Start, EngineError> {
+        let loaded = &self.prepared.loaded;
+        let lock = serde_json::to_vec(&self.lock)
+            .map_err(|error| EngineError::input(format!("the lock cannot be written: {error}"), "this is a fault of relrun; report it"))?;
+        keep_components(workspace, self.prepared)?;
+        Ok(Start {
+            release: id,
+            package: package.to_owned(),
+            version,
+            kind: self.kind.clone(),
+            identity: self.identity,
+            manifest: workspace.blobs.put(loaded.text.as_bytes())?,
+            lock: workspace.blobs.put(&lock)?,
+            given: self.prepared.inputs.given.clone(),
+            inputs: self.prepared.inputs.free.clone(),
+            settings: self.prepared.inputs.bound.clone(),
+            steps: self.prepared.graph.topological().map(|node| self.decl(node)).collect(),
+            description: self.description.clone(),
+            actor: workspace.actor.clone(),
+        })
+    }
+
+    fn decl(&self, node: relrun_graph::NodeId) -> StepDecl {
+        let at = &self.prepared.nodes[node.index()];
+        let step = self.prepared.step(node);
+        StepDecl {
+            name: step.name.value.clone(),
+            phase: self.prepared.phase(node).name.value.clone(),
+            environment: self.prepared.environment(node).map(|environment| environment.name.value.clone()),
+            deployment: at.deployment.clone(),
+            kind: at.kind,
+            idempotent: at.needs.idempotent,
+            on_failure: match step.on_failure {
+                relrun_manifest::OnFailure::Undo => OnFailure::Undo,
+                relrun_manifest::OnFailure::Stop => OnFailure::Stop,
+            },
+            fingerprint: self.survey.static_of(node),
+        }
+    }
+}
+
+/// Keeps the components, so that what this release did can be undone when the plugins have moved on.
+fn keep_components(workspace: &Workspace, prepared: &Prepared) -> Result<(), EngineError> {
+    for plugin in prepared.plugins.values() {
+        if workspace.blobs.has(plugin.source.digest)? {
+            continue;
+        }
+        match &plugin.source.bytes {
+            relrun_host::ComponentBytes::Static(bytes) => drop(workspace.blobs.put(bytes)?),
+            relrun_host::ComponentBytes::Memory(bytes) => drop(workspace.blobs.put(bytes)?),
+            relrun_host::ComponentBytes::File(path) => drop(workspace.blobs.put_file(path)?),
+        }
+    }
+    Ok(())
+}
+
+/// Returns the version that a rule gives: the exact one, or the next free number in the last place.
+fn next_version(rule: &VersionRule, summaries: &[Summary]) -> String {
+    match rule {
+        VersionRule::Exact(version) => version.clone(),
+        VersionRule::Next(prefix) => {
+            let last = summaries.iter().filter_map(|summary| summary.version.strip_prefix(prefix.as_str())?.parse::<u64>().ok()).max();
+            format!("{prefix}{}", last.map_or(0, |last| last + 1))
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! From files to a typed manifest and the environments as they are now.
+
+use crate::{EngineError, Workspace};
+use relrun_ledger::Digest;
+use relrun_manifest::{Environment, Manifest, Project};
+use std::path::{Path, PathBuf};
+
+/// A manifest, read, with the environments as they are now.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The file, as the user named it.
+    pub name: String,
+    /// The directory that `reads`, `writes to=` and plugin files are relative to.
+    pub directory: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// The blake3 of its text.
+    pub digest: Digest,
+    /// What it says.
+    pub manifest: Manifest,
+    /// The environments: the project's win over the manifest's.
+    pub environments: Vec<Environment>,
+    /// What the project's `relrun.kdl` says.
+    pub project: Project,
+}
+
+impl Loaded {
+    /// Reads a manifest file.
+    pub fn read(workspace: &Workspace, path: &Path) -> Result<Self, EngineError> {
+        let text = Workspace::read_text(path)?;
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory = directory.canonicalize().map_err(|source| EngineError::io(format!("find {}", directory.display()), source))?;
+        Self::from_text(workspace, &path.display().to_string(), directory, text)
+    }
+
+    /// Takes a manifest's text: a file's, or the snapshot of a release.
+    pub fn from_text(workspace: &Workspace, name: &str, directory: PathBuf, text: String) -> Result<Self, EngineError> {
+        let digest = Digest::of(text.as_bytes());
+        let manifest = compiled(workspace, name, &text, digest)?;
+        let project = project(workspace)?;
+        let environments = merge(&manifest.environments, &project.environments);
+        Ok(Self { name: name.to_owned(), directory, text, digest, manifest, environments, project })
+    }
+
+    /// Returns an environment by name.
+    pub fn environment(&self, name: &str) -> Option<&Environment> {
+        self.environments.iter().find(|environment| *environment.name == *name)
+    }
+
+    /// Returns mistakes in the manifest as one error.
+    pub fn mistakes(&self, mistakes: Vec<relrun_manifest::Mistake>) -> EngineError {
+        EngineError::Manifest(Box::new(relrun_manifest::Diagnostics::new(&self.name, &self.text, mistakes)))
+    }
+
+    /// Returns the line and column of a place in the manifest, from 1.
+    pub fn line_column(&self, span: relrun_manifest::Span) -> (u32, u32) {
+        let before = &self.text.as_bytes()[..(span.start as usize).min(self.text.len())];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
+        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+    }
+}
+
+/// Takes the typed manifest from the cache, where the same text was parsed by the same program before: `kdl` parses about 2 MB/s.
+fn compiled(workspace: &Workspace, name: &str, text: &str, digest: Digest) -> Result<Manifest, EngineError> {
+    let key = format!("{digest} {}", env!("CARGO_PKG_VERSION"));
+    if let Some(manifest) = workspace.cache.get("manifest", key.as_bytes()).and_then(|bytes| Manifest::from_bytes(&bytes)) {
+        return Ok(manifest);
+    }
+    let bundled: Vec<&str> = workspace.bundled.iter().map(|plugin| plugin.name).collect();
+    let manifest = relrun_manifest::parse(name, text, &bundled).map_err(Box::new)?;
+    workspace.cache.put("manifest", key.as_bytes(), &manifest.to_bytes());
+    Ok(manifest)
+}
+
+/// Reads the project's `relrun.kdl`, where there is one.
+pub fn project(workspace: &Workspace) -> Result<Project, EngineError> {
+    let path = workspace.root.join("relrun.kdl");
+    if !path.exists() {
+        return Ok(Project::default());
+    }
+    let text = Workspace::read_text(&path)?;
+    Ok(relrun_manifest::parse_project("relrun.kdl", &text).map_err(Box::new)?)
+}
+
+/// The project's environment wins over the manifest's of the same name; the manifest may add a gate to it, never drop one.
+fn merge(manifest: &[Environment], project: &[Environment]) -> Vec<Environment> {
+    let mut merged = project.to_vec();
+    for environment in manifest {
+        match merged.iter_mut().find(|known| *known.name == *environment.name) {
+            Some(known) => known.gates.extend(environment.gates.iter().filter(|gate| !project_has(project, environment, gate)).cloned()),
+            None => merged.push(environment.clone()),
+        }
+    }
+    merged
+}
+
+fn project_has(project: &[Environment], environment: &Environment, gate: &relrun_manifest::Gate) -> bool {
+    project.iter().filter(|known| *known.name == *environment.name).any(|known| known.gates.iter().any(|other| *other.name == *gate.name))
+}

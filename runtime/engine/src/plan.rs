@@ -1,0 +1,297 @@
+//! What `apply` would do: its own path without its effects. No pure step that misses the cache is run; what depends on one is known after it.
+
+use crate::carry::{Secrecy, granted_variables, limits};
+use crate::command::{ApplyRequest, Applied, identity_of};
+use crate::staging::Stage;
+use crate::survey::{Survey, recall, why};
+use crate::values::{Known, output};
+use crate::{EngineError, Loaded, Workspace};
+use relrun_graph::NodeId;
+use relrun_host::{CancelToken, Canceller, Change, Context, Invocation, Level, LineSource, Operation, Reply, StepSink, TargetMark};
+use relrun_ledger::{Deployments, Digest, Failure, FailureKind, Outcome, StepId, StepKind};
+use relrun_manifest::{Capability, Confine, Part, SecretTarget};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What `apply` would do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of this form.
+    pub format: u32,
+    /// The package.
+    pub package: String,
+    /// The manifest, as it was named; relative to the project's root.
+    pub manifest: String,
+    /// The identity that it is for.
+    pub identity: Digest,
+    /// What was asked.
+    pub request: PlannedRequest,
+    /// The steps, in the graph's order.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// What was asked of a plan, kept so that `apply PLAN` asks the same.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PlannedRequest {
+    /// `-e`.
+    pub environments: Vec<String>,
+    /// `--phase`.
+    pub phases: Vec<String>,
+    /// `-i`.
+    pub inputs: Vec<(String, String)>,
+    /// `--deployment`.
+    pub deployment: Option<String>,
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// Its label.
+    pub step: String,
+    /// Its phase.
+    pub phase: String,
+    /// What would happen.
+    pub action: Action,
+    /// What it may do that a careful reader wants to see: unconfined, in place, a secret revealed, a network.
+    pub open: Vec<String>,
+}
+
+/// What would happen to a step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
+pub enum Action {
+    /// Its outcome is in the cache.
+    Cached,
+    /// It would run.
+    Run {
+        /// Why, one line a part that changed.
+        why: Vec<String>,
+    },
+    /// It would change something.
+    Change {
+        /// What, as the plugin says.
+        changes: Vec<Change>,
+    },
+    /// What it would do is known only after another step.
+    KnownAfter {
+        /// Which.
+        step: String,
+    },
+    /// The plugin could not plan it.
+    Unplannable {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The form that this program writes and reads.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// Makes a plan.
+pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest) -> Result<Plan, EngineError> {
+    let applied = identity_of(workspace, loaded, request).await?;
+    let secrecy = crate::secrets::read(workspace, &applied.prepared.loaded)?;
+    let (_canceller, cancel) = Canceller::new();
+    let mut planner = Planner { workspace, secrecy, cancel, outcomes: BTreeMap::new(), missing: BTreeMap::new() };
+    let Applied { prepared, mut survey, identity, steps, .. } = applied;
+    let mut planned = Vec::new();
+    for node in prepared.graph.topological() {
+        if steps.as_ref().is_some_and(|steps| !steps.contains(&StepId(node.0))) {
+            continue;
+        }
+        let action = planner.action(&prepared, &mut survey, node).await?;
+        planned.push(PlannedStep {
+            step: prepared.nodes[node.index()].label.clone(),
+            phase: prepared.phase(node).name.value.clone(),
+            action,
+            open: open(&prepared.nodes[node.index()].capabilities),
+        });
+    }
+    Ok(Plan {
+        format: PLAN_FORMAT,
+        package: prepared.loaded.manifest.package.name.value.to_string(),
+        manifest: prepared.loaded.name.clone(),
+        identity,
+        request: PlannedRequest {
+            environments: request.environments.clone(),
+            phases: request.phases.clone(),
+            inputs: request.inputs.clone(),
+            deployment: request.deployment.clone(),
+        },
+        steps: planned,
+    })
+}
+
+type Prepared = crate::prepare::Prepared;
+
+struct Planner<'w> {
+    workspace: &'w Workspace,
+    secrecy: Arc<Secrecy>,
+    cancel: CancelToken,
+    /// What cached pure steps gave.
+    outcomes: BTreeMap<NodeId, Outcome>,
+    /// The first step, for each that cannot be known, that it waits for.
+    missing: BTreeMap<NodeId, NodeId>,
+}
+
+impl Planner<'_> {
+    async fn action(&mut self, prepared: &Prepared, survey: &mut Survey, node: NodeId) -> Result<Action, EngineError> {
+        if let Some(after) = self.unknown(prepared, node) {
+            self.missing.insert(node, after);
+            return Ok(Action::KnownAfter { step: prepared.nodes[after.index()].label.clone() });
+        }
+        let config = self.config(prepared, node);
+        let artifact = |template: &relrun_manifest::Template| match template.parts.as_slice() {
+            [Part::Ref(reference)] => self.known(prepared, node, |known| known.resolve(reference))?.as_str()?.parse().ok(),
+            _ => None,
+        };
+        let made = match survey.make(self.workspace, prepared, node, config, &artifact) {
+            Ok(made) => made,
+            Err(failure) => return Ok(Action::Unplannable { reason: failure.message }),
+        };
+        if prepared.nodes[node.index()].kind == StepKind::Pure {
+            if let Some(outcome) = recall(self.workspace, made.parts.digest())? {
+                self.outcomes.insert(node, outcome);
+                return Ok(Action::Cached);
+            }
+            return Ok(Action::Run { why: why(self.workspace, prepared, node, &made.parts) });
+        }
+        Ok(self.ask(prepared, node, made.config).await)
+    }
+
+    /// Returns the step after which this one's config or inputs are known, where they are not known now.
+    fn unknown(&self, prepared: &Prepared, node: NodeId) -> Option<NodeId> {
+        let environment = prepared.environment(node).map(|environment| environment.name.value.as_str());
+        let step = prepared.step(node);
+        step.references()
+            .filter(|reference| reference.namespace == relrun_manifest::Namespace::Step)
+            .filter_map(|reference| prepared.meant(reference.path.first()?, environment))
+            .find(|other| !self.outcomes.contains_key(other))
+            .map(|other| self.missing.get(&other).copied().unwrap_or(other))
+    }
+
+    fn config(&self, prepared: &Prepared, node: NodeId) -> serde_json::Value {
+        let schema = &prepared.plugin(node).description.config_schema;
+        self.known(prepared, node, |known| relrun_manifest::shape(&prepared.step(node).config, schema, &|reference| known.resolve(reference)).json)
+    }
+
+    fn known<T>(&self, prepared: &Prepared, node: NodeId, then: impl FnOnce(&Known<'_>) -> T) -> T {
+        let environment = prepared.environment(node);
+        let name = environment.map(|environment| environment.name.value.as_str());
+        then(&Known {
+            inputs: prepared.inputs.of(name),
+            environment,
+            package: &prepared.loaded.manifest.package.name.value,
+            release: None,
+            variables: &self.workspace.variables,
+            steps: &|step, path| self.outcomes.get(&prepared.meant(step, name)?).and_then(|outcome| output(outcome, path)),
+            previous: None,
+        })
+    }
+
+    async fn ask(&self, prepared: &Prepared, node: NodeId, config: serde_json::Value) -> Action {
+        match self.call(prepared, node, config).await {
+            Ok(Reply::Changes(changes)) => Action::Change { changes },
+            Ok(_) => Action::Unplannable { reason: "the plugin answered another operation".to_owned() },
+            Err(failure) => Action::Unplannable { reason: failure.message },
+        }
+    }
+
+    async fn call(&self, prepared: &Prepared, node: NodeId, config: serde_json::Value) -> Result<Reply, Failure> {
+        let stage = Stage::set(self.workspace, &prepared.loaded.directory, &[], &[])?;
+        let at = &prepared.nodes[node.index()];
+        let environment = prepared.environment(node);
+        let context = Context {
+            package: prepared.loaded.manifest.package.name.value.to_string(),
+            release: "next".to_owned(),
+            step: prepared.step(node).name.value.clone(),
+            attempt: 1,
+            environment: environment.map(|environment| environment.name.value.clone()),
+            deployment: at.deployment.clone(),
+            labels: environment.map(|environment| environment.labels.clone()).unwrap_or_default(),
+            previous: self.previous(prepared, node),
+            ..Context::default()
+        };
+        let invocation = Invocation {
+            component: prepared.plugin(node).source.clone(),
+            operation: Operation::Plan,
+            config,
+            kind: at.kind,
+            capabilities: at.capabilities.clone(),
+            context,
+            dirs: stage.dirs.clone(),
+            limits: limits(prepared, node),
+            hosts: environment.map(|environment| environment.hosts.clone()).unwrap_or_default(),
+            mark: TargetMark::default(),
+            secrets: Arc::clone(&self.secrecy.secrets),
+            env: granted_variables(self.workspace, &at.capabilities),
+            sink: Arc::new(Silent),
+            cancel: self.cancel.clone(),
+        };
+        self.workspace.host.call(invocation).await
+    }
+
+    fn previous(&self, prepared: &Prepared, node: NodeId) -> Option<serde_json::Value> {
+        let package = prepared.loaded.manifest.package.name.value.to_string();
+        let environment = prepared.environment(node)?.name.value.clone();
+        let deployment = prepared.nodes[node.index()].deployment.clone()?;
+        let deployments = Deployments::of(&self.workspace.runs.summaries(&package).ok()?);
+        let active = deployments.active(&relrun_ledger::DeploymentKey { environment: environment.clone(), deployment })?.release;
+        let release = crate::command::read(self.workspace, &package, active).ok()?;
+        let name = &prepared.step(node).name.value;
+        let at = release.start.steps.iter().position(|decl| decl.name == *name && decl.environment.as_ref() == Some(&environment))?;
+        release.steps[at].receipt.clone()
+    }
+}
+
+/// Names what a careful reader wants to see before saying yes.
+fn open(capabilities: &[Capability]) -> Vec<String> {
+    let shown = |capability: &&Capability| match capability {
+        Capability::Run(run) => run.in_place || run.confine == Confine::None || run.network,
+        Capability::Secret(secret) => secret.target == SecretTarget::Reveal,
+        Capability::Http(http) => http.private,
+        Capability::Write(_) => true,
+        _ => false,
+    };
+    capabilities.iter().filter(shown).map(ToString::to_string).collect()
+}
+
+/// What a plugin says while it plans is not shown: its answer is.
+struct Silent;
+
+#[async_trait::async_trait]
+impl StepSink for Silent {
+    fn line(&self, level: Level, _: LineSource, text: &str) {
+        tracing::debug!(?level, text, "plan");
+    }
+
+    fn progress(&self, _: &str, _: u64, _: Option<u64>) {}
+
+    fn capability(&self, capability: &str, denied: bool, _: Option<&str>) {
+        tracing::debug!(capability, denied, "plan");
+    }
+
+    async fn checkpoint(&self, _: serde_json::Value) -> Result<(), Failure> {
+        Err(Failure { kind: FailureKind::Denied, message: "a plan changes nothing, and has no checkpoints".to_owned() })
+    }
+}
+
+impl Plan {
+    /// Returns the digest that approvals bind to.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// Returns the request that `apply` makes of this plan.
+    pub fn as_request(&self) -> ApplyRequest {
+        ApplyRequest {
+            environments: self.request.environments.clone(),
+            phases: self.request.phases.clone(),
+            inputs: self.request.inputs.clone(),
+            deployment: self.request.deployment.clone(),
+            planned: Some(self.identity),
+            ..ApplyRequest::default()
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Mistakes that only show once a plugin has said what it needs.
+
+use crate::Loaded;
+use relrun_host::Needs;
+use relrun_ledger::StepKind;
+use relrun_manifest::{Capability, Mistake, Namespace, Step};
+
+/// Names each use of an input by an environment-free step where some environment sets it: which value is meant could not be said.
+pub(super) fn inputs_of_free_steps(loaded: &Loaded) -> Vec<Mistake> {
+    let setter = |input: &str| {
+        loaded.environments.iter().find(|environment| environment.settings.iter().any(|setting| *setting.name == *input)).map(|found| &found.name.value)
+    };
+    let free = loaded.manifest.phases.iter().filter(|phase| phase.environments.is_none()).flat_map(|phase| &phase.steps);
+    let mut mistakes = Vec::new();
+    for step in free {
+        for reference in step.references().filter(|reference| reference.namespace == Namespace::Input) {
+            let Some(environment) = reference.path.first().and_then(|name| setter(name)) else { continue };
+            let message = format!("step \"{}\" is bound to no environment, and environment \"{environment}\" sets \"{}\"", step.name.value, reference.path[0]);
+            mistakes.push(
+                Mistake::new("relrun::input::environment", reference.span, message)
+                    .help("use another input here, or move the step into a phase with `environments=…`"),
+            );
+        }
+    }
+    mistakes
+}
+
+/// Names each missing capability with the line to add.
+pub(super) fn missing_grants(step: &Step, needs: &Needs, missing: &[relrun_manifest::Missing]) -> Vec<Mistake> {
+    let reason = |capability: &Capability| {
+        needs.requests.iter().find(|request| request.capability == *capability).map_or("", |request| request.reason.as_str())
+    };
+    missing
+        .iter()
+        .map(|missing| {
+            let line = missing.request.to_string();
+            let message = format!("step \"{}\" needs `{line}` ({}), and {}", step.name.value, reason(&missing.request), missing.because);
+            Mistake::new("relrun::capability::missing", step.name.span, message)
+                .label("needs more than it is granted")
+                .help(missing.help())
+        })
+        .collect()
+}
+
+/// Names what a pure step may not use, because no fingerprint covers it.
+pub(super) fn purity(step: &Step, kind: StepKind, capabilities: &[Capability], mistakes: &mut Vec<Mistake>) {
+    if kind == StepKind::Effect {
+        return;
+    }
+    for reference in step.references() {
+        if matches!(reference.namespace, Namespace::Release | Namespace::Previous | Namespace::Secret) {
+            let message = format!("step \"{}\" is pure, and may not depend on {}", step.name.value, namespace(reference.namespace));
+            mistakes.push(
+                Mistake::new("relrun::pure::reference", reference.span, message)
+                    .help("a pure step's result depends on its inputs alone; use it in an effect, or make the step one"),
+            );
+        }
+    }
+    let reaching = |capability: &&Capability| match capability {
+        Capability::Http(_) | Capability::Secret(_) | Capability::Host(_) | Capability::Kubernetes { .. } | Capability::Registry(_) => true,
+        Capability::Read(_) | Capability::Write(_) => true,
+        Capability::Run(run) => run.network,
+        Capability::Env(_) => false,
+    };
+    for capability in capabilities.iter().filter(reaching) {
+        let message = format!("step \"{}\" is pure, and may not use `{capability}`", step.name.value);
+        mistakes.push(
+            Mistake::new("relrun::pure::capability", step.name.span, message)
+                .help("stage what it needs with `reads`, or make the step an effect"),
+        );
+    }
+}
+
+fn namespace(namespace: Namespace) -> &'static str {
+    match namespace {
+        Namespace::Release => "the release's number or version",
+        Namespace::Previous => "what was deployed before",
+        Namespace::Secret => "a secret",
+        _ => "this",
+    }
+}

@@ -1,0 +1,57 @@
+//! Reads the manifest's secrets from where they are. A missing one is reported before anything runs, all of them at once.
+
+use crate::carry::Secrecy;
+use crate::{EngineError, Loaded, Workspace};
+use relrun_gate::{Masker, Secrets};
+use relrun_manifest::{Mistake, Secret, SecretSource};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Reads every secret.
+pub fn read(workspace: &Workspace, loaded: &Loaded) -> Result<Arc<Secrecy>, EngineError> {
+    let mut values = BTreeMap::new();
+    let mut mistakes = Vec::new();
+    for secret in &loaded.manifest.secrets {
+        match read_one(workspace, loaded, secret) {
+            Ok(value) => drop(values.insert(secret.name.value.clone(), value)),
+            Err(reason) => mistakes.push(
+                Mistake::new("relrun::secret::missing", secret.from.span, format!("secret \"{}\" cannot be read: {reason}", secret.name.value))
+                    .help("set it where its `from` says, then run the same command again"),
+            ),
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(loaded.mistakes(mistakes));
+    }
+    let secrets = Arc::new(Secrets::new(values));
+    let masker = Arc::new(Masker::new(&secrets));
+    Ok(Arc::new(Secrecy { secrets, masker }))
+}
+
+fn read_one(workspace: &Workspace, loaded: &Loaded, secret: &Secret) -> Result<String, String> {
+    let value = match &secret.from.value {
+        SecretSource::Env(name) => workspace.variables.get(name).cloned().ok_or_else(|| format!("the variable {name} is not set"))?,
+        SecretSource::File(path) => {
+            let text = std::fs::read_to_string(loaded.directory.join(path)).map_err(|error| format!("{path}: {error}"))?;
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        }
+        SecretSource::Command(argv) => ask(argv)?,
+    };
+    if value.is_empty() { Err("it is empty".to_owned()) } else { Ok(value) }
+}
+
+/// Runs the user's own command, with the user's environment: this is the user's vault, not a step.
+fn ask(argv: &[String]) -> Result<String, String> {
+    let (program, args) = argv.split_first().ok_or("no command is named")?;
+    let output = std::process::Command::new(program)
+        .args(args)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{program} ended with {}: {}", output.status, crate::text::cut(said.trim(), 200)));
+    }
+    let text = String::from_utf8(output.stdout).map_err(|_| format!("{program} printed no UTF-8"))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}

@@ -1,0 +1,289 @@
+//! What every step is made from: staged inputs looked at, fingerprints made, and the release's identity over all of them.
+//!
+//! Two digests a step. The *static* one is known before anything runs: a reference to another step stands for that step's own static digest.
+//! The release's identity is made of these. The *fingerprint* is over real content, known once all that the step refers to is: the cache's key.
+
+use crate::fingerprint::{Parts, canonical};
+use crate::prepare::{LockFile, Prepared};
+use crate::values::Known;
+use crate::{EngineError, Workspace};
+use relrun_graph::NodeId;
+use relrun_ledger::{Digest, Failure, FailureKind, Outcome};
+use relrun_manifest::{Capability, Namespace, Reads, ReadsFrom, Reference, Template};
+use relrun_store::Tree;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Files of the work tree, as they were when they were looked at.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The folder that the tree's paths are relative to.
+    pub root: PathBuf,
+    /// What is staged.
+    pub tree: Arc<Tree>,
+    /// The tree's digest.
+    pub digest: Digest,
+}
+
+/// What stands under `/in/NAME`.
+#[derive(Clone, Debug)]
+pub enum JobInput {
+    /// Files of the work tree.
+    Files(Files),
+    /// An artifact in the store.
+    Artifact(Digest),
+}
+
+/// What a step is made from, once all is known.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The config, every reference resolved.
+    pub config: Value,
+    /// The fingerprint's parts.
+    pub parts: Parts,
+    /// What is staged, by name.
+    pub inputs: Vec<(String, JobInput)>,
+}
+
+/// What the steps are made from, as far as it is known before anything runs.
+pub struct Survey {
+    files: Vec<BTreeMap<String, Files>>,
+    statics: Vec<Digest>,
+    programs: HashMap<String, String>,
+}
+
+impl Survey {
+    /// Looks at what the wanted steps stage.
+    pub fn new(workspace: &Workspace, prepared: &Prepared, wanted: &dyn Fn(NodeId) -> bool) -> Result<Self, EngineError> {
+        let mut survey = Self {
+            files: vec![BTreeMap::new(); prepared.nodes.len()],
+            statics: vec![Digest([0; 32]); prepared.nodes.len()],
+            programs: HashMap::new(),
+        };
+        let mut seen = HashMap::new();
+        for node in prepared.graph.topological() {
+            if wanted(node) {
+                survey.look(workspace, prepared, node, &mut seen)?;
+                survey.statics[node.index()] = survey.static_digest(workspace, prepared, node);
+            }
+        }
+        Ok(survey)
+    }
+
+    /// Returns a step's part of the identity.
+    pub fn static_of(&self, node: NodeId) -> Digest {
+        self.statics[node.index()]
+    }
+
+    /// Returns the digest of manifest, lock, inputs and all static digests.
+    pub fn identity(&self, prepared: &Prepared, lock: &LockFile) -> Digest {
+        let mut hasher = blake3::Hasher::new_derive_key("relrun 2026 release identity v1");
+        hasher.update(&prepared.loaded.digest.0);
+        let lock = serde_json::to_value(lock).map(|lock| canonical(&lock)).unwrap_or_default();
+        let inputs: Value = prepared.inputs.free.clone().into_iter().collect::<serde_json::Map<_, _>>().into();
+        let bound: Value = prepared
+            .inputs
+            .bound
+            .iter()
+            .map(|(name, values)| (name.clone(), Value::Object(values.clone().into_iter().collect())))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        for text in [lock, canonical(&inputs), canonical(&bound)] {
+            hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+        }
+        self.statics.iter().for_each(|digest| drop(hasher.update(&digest.0)));
+        hasher.finalize().into()
+    }
+
+    /// Makes a step's fingerprint, now that all it refers to is known.
+    pub fn make(
+        &mut self,
+        workspace: &Workspace,
+        prepared: &Prepared,
+        node: NodeId,
+        config: Value,
+        artifact: &dyn Fn(&Template) -> Option<Digest>,
+    ) -> Result<Made, Failure> {
+        let step = prepared.step(node);
+        let mut inputs = Vec::new();
+        for reads in &step.reads {
+            let input = match &reads.from {
+                ReadsFrom::Files(_) => JobInput::Files(self.files[node.index()][&reads.name.value].clone()),
+                ReadsFrom::Artifact(template) => JobInput::Artifact(artifact(template).ok_or_else(|| no_artifact(reads))?),
+            };
+            inputs.push((reads.name.value.clone(), input));
+        }
+        let digests = inputs.iter().map(|(name, input)| (name.clone(), input.digest().to_string())).collect();
+        let parts = self.parts(workspace, prepared, node, &config, digests);
+        Ok(Made { config, parts, inputs })
+    }
+
+    fn parts(&mut self, workspace: &Workspace, prepared: &Prepared, node: NodeId, config: &Value, inputs: BTreeMap<String, String>) -> Parts {
+        let plugin = prepared.plugin(node);
+        let at = &prepared.nodes[node.index()];
+        let mut parts = Parts {
+            component: format!("{} {}", plugin.source.digest, plugin.description.world),
+            config: canonical(config),
+            inputs,
+            outputs: prepared.step(node).writes.iter().map(|writes| writes.name.value.clone()).collect(),
+            ..Parts::default()
+        };
+        for capability in &at.capabilities {
+            match capability {
+                Capability::Env(name) => {
+                    parts.variables.insert(name.clone(), workspace.variables.get(name).cloned().unwrap_or_default());
+                }
+                Capability::Run(run) => {
+                    if let Some(relrun_manifest::ArgPattern::Glob(program)) = run.argv.first() {
+                        parts.programs.insert(program.clone(), self.program(program));
+                    }
+                }
+                _ => {}
+            }
+            parts.capabilities.push(capability.to_string());
+        }
+        parts
+    }
+
+    fn program(&mut self, name: &str) -> String {
+        let find = || relrun_host::program_digest(name).map_or_else(|_| "not found".to_owned(), |digest| digest.to_string());
+        self.programs.entry(name.to_owned()).or_insert_with(find).clone()
+    }
+
+    fn look(
+        &mut self,
+        workspace: &Workspace,
+        prepared: &Prepared,
+        node: NodeId,
+        seen: &mut HashMap<Vec<String>, Files>,
+    ) -> Result<(), EngineError> {
+        for reads in &prepared.step(node).reads {
+            let ReadsFrom::Files(globs) = &reads.from else { continue };
+            let globs: Vec<String> = globs.iter().map(|glob| glob.value.clone()).collect();
+            let files = match seen.get(&globs) {
+                Some(files) => files.clone(),
+                None => {
+                    let files = select(workspace, prepared, &globs)?;
+                    seen.insert(globs, files.clone());
+                    files
+                }
+            };
+            self.files[node.index()].insert(reads.name.value.clone(), files);
+        }
+        Ok(())
+    }
+
+    fn static_digest(&mut self, workspace: &Workspace, prepared: &Prepared, node: NodeId) -> Digest {
+        let step = prepared.step(node);
+        let environment = prepared.environment(node);
+        let name = environment.map(|environment| environment.name.value.as_str());
+        let symbol = |step: &str, path: &[String]| {
+            let other = prepared.meant(step, name)?;
+            Some(Value::String(format!("{} {}", self.statics[other.index()], path.join("."))))
+        };
+        let known = Known {
+            inputs: prepared.inputs.of(name),
+            environment,
+            package: &prepared.loaded.manifest.package.name.value,
+            release: None,
+            variables: &workspace.variables,
+            steps: &symbol,
+            previous: None,
+        };
+        let at = &prepared.nodes[node.index()];
+        let config = if at.complete {
+            at.config.clone()
+        } else {
+            relrun_manifest::shape(&step.config, &prepared.plugin(node).description.config_schema, &|reference| known.resolve(reference)).json
+        };
+        let inputs = step
+            .reads
+            .iter()
+            .map(|reads| {
+                let digest = match &reads.from {
+                    ReadsFrom::Files(_) => self.files[node.index()][&reads.name.value].digest.to_string(),
+                    ReadsFrom::Artifact(template) => template.references().filter_map(|reference| symbolic(reference, &known)).collect::<String>(),
+                };
+                (reads.name.value.clone(), digest)
+            })
+            .collect();
+        self.parts(workspace, prepared, node, &config, inputs).digest()
+    }
+}
+
+fn symbolic(reference: &Reference, known: &Known<'_>) -> Option<String> {
+    debug_assert_eq!(reference.namespace, Namespace::Step, "the parser takes no other artifact");
+    known.resolve(reference).and_then(|value| value.as_str().map(str::to_owned))
+}
+
+/// Globs are relative to the manifest's directory; one that begins with `/` is relative to the project's root, and then all must.
+fn select(workspace: &Workspace, prepared: &Prepared, globs: &[String]) -> Result<Files, EngineError> {
+    let anchored = |glob: &String| glob.trim_start_matches('!').starts_with('/');
+    let root = if globs.iter().all(anchored) { &workspace.root } else { &prepared.loaded.directory };
+    let relative: Vec<String> = globs.iter().map(|glob| if anchored(glob) { glob.replacen('/', "", 1) } else { glob.clone() }).collect();
+    let found = relrun_store::glob_files(root, &relative)?;
+    if found.files.is_empty() {
+        let names: Vec<String> = globs.iter().map(|glob| format!("\"{glob}\"")).collect();
+        let message = format!("`reads {}` matches no file below {}", names.join(" "), root.display());
+        return Err(EngineError::input(message, "correct the globs; they are relative to the manifest, or with a leading `/` to the project's root"));
+    }
+    let tree = Tree::new(workspace.stats().digest_files(root, &found.files)?)?;
+    let digest = tree.digest();
+    Ok(Files { root: root.clone(), tree: Arc::new(tree), digest })
+}
+
+fn no_artifact(reads: &Reads) -> Failure {
+    Failure { kind: FailureKind::Missing, message: format!("the artifact for /in/{} is not there: the step it names captured none", reads.name.value) }
+}
+
+impl JobInput {
+    fn digest(&self) -> Digest {
+        match self {
+            Self::Files(files) => files.digest,
+            Self::Artifact(digest) => *digest,
+        }
+    }
+}
+
+/// Recalls what a fingerprint gave, where every blob of it is still there.
+pub fn recall(workspace: &Workspace, fingerprint: Digest) -> Result<Option<Outcome>, EngineError> {
+    let Some(bytes) = workspace.blobs.recall(fingerprint)? else { return Ok(None) };
+    let Ok(outcome) = serde_json::from_slice::<Outcome>(&bytes) else { return Ok(None) };
+    for digest in outcome.artifacts.values() {
+        let Ok(tree) = Tree::get(&*workspace.blobs, *digest) else { return Ok(None) };
+        for blob in tree.blobs() {
+            if !workspace.blobs.has(blob)? {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(outcome))
+}
+
+/// Remembers what a fingerprint gave, and its parts for `why`.
+pub fn remember(workspace: &Workspace, label: &str, package: &str, parts: &Parts, outcome: &Outcome) -> Result<Digest, EngineError> {
+    let fingerprint = parts.digest();
+    let bytes = serde_json::to_vec(outcome).map_err(|error| EngineError::input(error.to_string(), "this is a fault of relrun; report it"))?;
+    workspace.blobs.remember(fingerprint, &bytes)?;
+    if let Ok(bytes) = serde_json::to_vec(parts) {
+        let key = format!("{package} {label}");
+        workspace.cache.put("parts", key.as_bytes(), &bytes);
+    }
+    Ok(fingerprint)
+}
+
+/// Says what changed since the step last ran here; one line where it never did.
+pub fn why(workspace: &Workspace, prepared: &Prepared, node: NodeId, parts: &Parts) -> Vec<String> {
+    match last_parts(workspace, prepared, node) {
+        None => vec!["it has not run here before".to_owned()],
+        Some(before) => parts.changes_since(&before),
+    }
+}
+
+/// Returns what the step was made from when it last ran here.
+pub fn last_parts(workspace: &Workspace, prepared: &Prepared, node: NodeId) -> Option<Parts> {
+    let key = format!("{} {}", prepared.loaded.manifest.package.name.value, prepared.nodes[node.index()].label);
+    workspace.cache.get("parts", key.as_bytes()).and_then(|bytes| serde_json::from_slice(&bytes).ok())
+}

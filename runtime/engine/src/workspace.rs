@@ -1,0 +1,74 @@
+//! What every command works in: the project's root, its stores, the host. Opened by the command line, which alone knows the environment.
+
+use crate::EngineError;
+use relrun_host::{ComponentBytes, ComponentSource, Host};
+use relrun_ledger::{Actor, Digest};
+use relrun_store::{BlobStore, LocalCache, RunStore, StatCache};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// A plugin that is embedded in the program.
+#[derive(Clone, Copy, Debug)]
+pub struct BundledPlugin {
+    /// How manifests name it.
+    pub name: &'static str,
+    /// The component.
+    pub bytes: &'static [u8],
+    /// The blake3 of the component.
+    pub digest: Digest,
+}
+
+impl BundledPlugin {
+    /// Returns it as a source for the host.
+    pub fn source(&self) -> ComponentSource {
+        ComponentSource { digest: self.digest, bytes: ComponentBytes::Static(self.bytes) }
+    }
+}
+
+/// What every command works in.
+pub struct Workspace {
+    /// The project's root; `.relrun/` lies in it.
+    pub root: PathBuf,
+    /// Events, ids, locks.
+    pub runs: Arc<dyn RunStore>,
+    /// Content by digest.
+    pub blobs: Arc<dyn BlobStore>,
+    /// What this machine can make again.
+    pub cache: LocalCache,
+    /// Digests of files, by what `stat` says of them; loaded when first asked.
+    pub stats: OnceLock<Mutex<StatCache>>,
+    /// Runs components.
+    pub host: Host,
+    /// The embedded plugins.
+    pub bundled: Vec<BundledPlugin>,
+    /// Who works.
+    pub actor: Actor,
+    /// The variables that `env` grants and `env:` secrets may name.
+    pub variables: BTreeMap<String, String>,
+    /// Bounds on what manifests may grant.
+    pub policy: relrun_manifest::Policy,
+}
+
+impl Workspace {
+    /// Returns the folder for one process's private directories.
+    pub fn scratch(&self) -> PathBuf {
+        self.root.join(".relrun").join("tmp")
+    }
+
+    /// Returns the stat cache.
+    pub(crate) fn stats(&self) -> MutexGuard<'_, StatCache> {
+        self.stats.get_or_init(|| Mutex::new(self.cache.stat())).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads a text file; a missing one is an input error that names it.
+    pub(crate) fn read_text(path: &Path) -> Result<String, EngineError> {
+        std::fs::read_to_string(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => {
+                EngineError::input(format!("there is no file {}", path.display()), "name the manifest: `relrun apply release.kdl`")
+            }
+            std::io::ErrorKind::InvalidData => EngineError::input(format!("{} is no UTF-8 text", path.display()), "save it as UTF-8"),
+            _ => EngineError::io(format!("read {}", path.display()), source),
+        })
+    }
+}
