@@ -1,14 +1,17 @@
 //! One attempt of one step, as the host calls see it: what it may do, what it knows, and where its words go.
 
+use crate::bindings::types::Error;
 use crate::error::CallError;
 use crate::stop::StopSignal;
-use crate::words::{Mask, Words};
+use crate::words::Words;
 use crate::{CallLimits, Context, Invocation, Level, LineSource, Operation, StepDirs, StepSink, TargetMark};
+use relrun_gate::{Access, GateError, GateErrorKind, Masker};
 use relrun_ledger::{Digest, Failure, StepKind};
 use relrun_manifest::{Capability, HostDecl};
 use relrun_store::BlobStore;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the host calls of one attempt share.
@@ -23,6 +26,7 @@ pub(crate) struct Attempt {
     pub(crate) mark: TargetMark,
     pub(crate) secrets: Arc<relrun_gate::Secrets>,
     pub(crate) sink: Arc<dyn StepSink>,
+    pub(crate) masker: Arc<Masker>,
     pub(crate) words: Arc<Words>,
     pub(crate) stop: Arc<StopSignal>,
     /// Its folders and trees; a `describe` or `resolve` has none.
@@ -47,11 +51,32 @@ pub(crate) struct Files {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) trees: BTreeSet<Digest>,
     pub(crate) env: BTreeMap<String, String>,
+    /// The trees that this attempt captured.
+    captured: Mutex<BTreeSet<Digest>>,
+    /// How many commands run now.
+    pub(crate) commands: Arc<AtomicUsize>,
+    /// Set once `/work` was laid out.
+    pub(crate) work: tokio::sync::OnceCell<()>,
+}
+
+impl Files {
+    /// Remembers a tree that this attempt captured, so that it may restore and upload it.
+    pub(crate) fn remember(&self, digest: Digest) {
+        self.captured.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+    }
+
+    /// Returns the tree that a text names, where this step may name it: who knows a digest does not thereby own what it names.
+    pub(crate) fn tree(&self, text: &str) -> Result<Digest, CallError> {
+        let digest = text.parse().map_err(|_| CallError::invalid(format!("\"{text}\" is no tree's digest")))?;
+        let known = self.trees.contains(&digest) || self.captured.lock().unwrap_or_else(PoisonError::into_inner).contains(&digest);
+        let reason = "a step may use the trees that its config names, that were staged for it, or that it captured";
+        if known { Ok(digest) } else { Err(CallError::denied(format!("the tree {} is not this step's: {reason}", digest.short()))) }
+    }
 }
 
 impl Attempt {
     /// Makes the attempt of an invocation.
-    pub(crate) fn new(invocation: &Invocation) -> Self {
+    pub(crate) fn new(invocation: &Invocation, masker: Arc<Masker>) -> Self {
         let mode = match invocation.operation {
             Operation::Plan | Operation::Verify(_) => Mode::ReadOnly,
             _ => Mode::Full,
@@ -59,7 +84,7 @@ impl Attempt {
         let pure = invocation.kind == StepKind::Pure;
         let mut trees: BTreeSet<Digest> = invocation.trees.iter().copied().collect();
         digests(&invocation.config, &mut trees);
-        let words = Words::new(Arc::clone(&invocation.sink), Mask::new(&invocation.secrets), invocation.limits.log);
+        let words = Words::new(Arc::clone(&invocation.sink), Arc::clone(&masker), invocation.limits.log);
         Self {
             mode,
             kind: invocation.kind,
@@ -70,6 +95,7 @@ impl Attempt {
             mark: invocation.mark.clone(),
             secrets: Arc::clone(&invocation.secrets),
             sink: Arc::clone(&invocation.sink),
+            masker,
             words: Arc::new(words),
             stop: Arc::new(StopSignal::new()),
             files: Some(Files {
@@ -77,14 +103,16 @@ impl Attempt {
                 blobs: Arc::clone(&invocation.blobs),
                 trees,
                 env: invocation.env.clone(),
+                captured: Mutex::default(),
+                commands: Arc::default(),
+                work: tokio::sync::OnceCell::new(),
             }),
             used: Mutex::default(),
         }
     }
 
     /// Makes one that may do nothing, for `describe` and `resolve`.
-    pub(crate) fn closed(limits: CallLimits) -> Self {
-        let secrets = Arc::new(relrun_gate::Secrets::default());
+    pub(crate) fn closed(limits: CallLimits, masker: Arc<Masker>) -> Self {
         let sink: Arc<dyn StepSink> = Arc::new(Nowhere);
         Self {
             mode: Mode::Closed,
@@ -94,8 +122,9 @@ impl Attempt {
             limits,
             hosts: Vec::new(),
             mark: TargetMark::default(),
-            words: Arc::new(Words::new(Arc::clone(&sink), Mask::new(&secrets), limits.log)),
-            secrets,
+            words: Arc::new(Words::new(Arc::clone(&sink), Arc::clone(&masker), limits.log)),
+            masker,
+            secrets: Arc::default(),
             sink,
             stop: Arc::new(StopSignal::new()),
             files: None,
@@ -136,6 +165,28 @@ impl Attempt {
             Mode::Full => Ok(()),
             Mode::ReadOnly => Err(self.deny(capability, format!("`plan` and `verify` change nothing: {what} was refused"))),
             Mode::Closed => Err(self.deny(capability, format!("`describe` and `resolve` reach nothing: {what} was refused"))),
+        }
+    }
+
+    /// Returns what this attempt may do at the gate.
+    pub(crate) fn access(&self) -> Access<'_> {
+        let mode = if self.mode == Mode::Full { relrun_gate::Mode::Effect } else { relrun_gate::Mode::ReadOnly };
+        Access { capabilities: &self.capabilities, secrets: &self.secrets, masker: &self.masker, mode }
+    }
+
+    /// Says a gate's error to the plugin, and records a denial.
+    pub(crate) fn gate_error(&self, capability: &str, error: GateError) -> CallError {
+        let text = match error.help {
+            Some(help) => format!("{}: {help}", error.message),
+            None => error.message,
+        };
+        match error.kind {
+            GateErrorKind::Denied => self.deny(capability, text),
+            GateErrorKind::Invalid => CallError::invalid(text),
+            GateErrorKind::Missing => CallError::missing(text),
+            GateErrorKind::TimedOut => CallError::Told(Error::TimedOut(text)),
+            GateErrorKind::Transient => CallError::Told(Error::Transient(text)),
+            GateErrorKind::Permanent => CallError::permanent(text),
         }
     }
 

@@ -5,6 +5,7 @@ use relrun_ledger::{Failure, FailureKind};
 
 /// Why a host call failed.
 #[derive(Debug)]
+#[expect(unreachable_pub, reason = "the bindings name it in public traits")]
 pub enum CallError {
     /// The plugin is told, and may go on.
     Told(Error),

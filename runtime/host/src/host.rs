@@ -7,19 +7,21 @@ use crate::engine::Runtime;
 use crate::error::failure;
 use crate::load::{Loaded, load};
 use crate::run::Watch;
-use crate::state::State;
-use crate::{CallLimits, CancelToken, ComponentSource, Description, HostError, Invocation, Needs, Operation, Reply, answer, sandbox};
+use crate::state::{State, Ways};
+use crate::{CallLimits, CancelToken, ComponentSource, Description, HostError, Health, Invocation, Needs, Operation, Recovery, Reply, answer, sandbox};
+use relrun_confine::Launcher;
+use relrun_gate::{Gate, GateOptions, Masker, Secrets};
 use relrun_ledger::{Digest, Failure, FailureKind};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use wasmtime::Store;
 
 /// How a host is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HostOptions {
     /// The folder of compiled components, private to the user. Absent: each process compiles anew.
     pub compile_cache: Option<PathBuf>,
@@ -27,6 +29,10 @@ pub struct HostOptions {
     pub compiler: Compiler,
     /// What compiling one component may use.
     pub compile_limits: CompileLimits,
+    /// The program that confines commands: one that calls `relrun_confine::confined_main`. Absent: no command can be run.
+    pub launcher: Option<Launcher>,
+    /// How HTTP leaves.
+    pub gate: GateOptions,
 }
 
 /// What `describe` and `resolve` may use. They compute, and reach nothing.
@@ -44,13 +50,23 @@ pub struct Host {
     options: HostOptions,
     runtime: OnceLock<Result<Runtime, String>>,
     cache: OnceLock<Option<Cache>>,
+    gate: OnceLock<Result<Gate, String>>,
+    /// The masker of the secrets that were used last: a run has one set of them, and preparing its forms is not cheap.
+    masker: Mutex<Option<(Weak<Secrets>, Arc<Masker>)>>,
     loaded: Mutex<HashMap<Digest, Arc<OnceCell<Loaded>>>>,
 }
 
 impl Host {
     /// Makes a host that has touched nothing yet.
     pub fn new(options: HostOptions) -> Self {
-        Self { options, runtime: OnceLock::new(), cache: OnceLock::new(), loaded: Mutex::default() }
+        Self {
+            options,
+            runtime: OnceLock::new(),
+            cache: OnceLock::new(),
+            gate: OnceLock::new(),
+            masker: Mutex::default(),
+            loaded: Mutex::default(),
+        }
     }
 
     /// Asks a plugin what it is.
@@ -80,18 +96,20 @@ impl Host {
     pub async fn call(&self, invocation: Invocation) -> Result<Reply, Failure> {
         let cell = self.cell(&invocation.component);
         let loaded = self.load(&cell, &invocation.component).await.map_err(unfit)?;
-        let attempt = Attempt::new(&invocation);
+        let masker = self.masker(&invocation.secrets).map_err(unfit)?;
+        let attempt = Attempt::new(&invocation, Arc::clone(&masker));
         let words = Arc::clone(&attempt.words);
         let seed = seed(&invocation);
         let config = invocation.config.to_string();
         let call = Operate { operation: &invocation.operation, config };
         let reply = self.enter(loaded, attempt, &seed, Some(&invocation.cancel), call).await?;
-        understand(reply).map_err(|failure| Failure { message: words.mask(&failure.message), ..failure })
+        let reply = understand(reply).map_err(|failure| Failure { message: words.mask(&failure.message), ..failure })?;
+        holds_no_secret(&reply, &masker).map(|()| reply)
     }
 
     /// Calls an export that may reach nothing.
     async fn ask<E: Export>(&self, loaded: &Loaded, call: E) -> Result<E::Answer, HostError> {
-        let attempt = Attempt::closed(ASKING);
+        let attempt = Attempt::closed(ASKING, self.masker(&Arc::default())?);
         let result = self.enter(loaded, attempt, &[0; 32], None, call).await;
         result.map_err(|failure| HostError::Answer { plugin: loaded.name.clone(), reason: failure.message })
     }
@@ -107,7 +125,7 @@ impl Host {
     ) -> Result<E::Answer, Failure> {
         let runtime = self.runtime().map_err(unfit)?;
         let wasi = sandbox::build(&attempt, seed).map_err(|error| Failure { kind: FailureKind::Missing, message: error.to_string() })?;
-        let state = State::new(attempt, wasi);
+        let state = State::new(attempt, wasi, self.ways());
         let watch = Watch::new(&state.attempt, state.limiter.over());
         let _ticking = runtime.ticker.start();
         let mut store = Store::new(&runtime.engine, state);
@@ -130,6 +148,25 @@ impl Host {
 
     fn cell(&self, source: &ComponentSource) -> Arc<OnceCell<Loaded>> {
         Arc::clone(self.loaded.lock().unwrap_or_else(PoisonError::into_inner).entry(source.digest).or_default())
+    }
+
+    /// Returns the ways out of the sandbox. One that cannot be had says so when it is used.
+    fn ways(&self) -> Ways {
+        let gate = self.gate.get_or_init(|| Gate::new(self.options.gate.clone()).map_err(|error| error.to_string()));
+        Ways { gate: gate.clone(), launcher: self.options.launcher.clone() }
+    }
+
+    fn masker(&self, secrets: &Arc<Secrets>) -> Result<Arc<Masker>, HostError> {
+        let mut last = self.masker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, masker)) = last.as_ref()
+            && of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, secrets))
+        {
+            return Ok(Arc::clone(masker));
+        }
+        let masker = Masker::new(secrets).map_err(|error| HostError::Machine { doing: "mask the secrets".into(), reason: error.to_string() })?;
+        let masker = Arc::new(masker);
+        *last = Some((Arc::downgrade(secrets), Arc::clone(&masker)));
+        Ok(masker)
     }
 
     fn runtime(&self) -> Result<&Runtime, HostError> {
@@ -207,6 +244,24 @@ fn understand(raw: Result<Raw, types::Error>) -> Result<Reply, Failure> {
         Raw::Recovery(found) => Reply::Recovery(answer::recovery(found)?),
         Raw::Health(found) => Reply::Health(answer::health(found)),
     })
+}
+
+/// What a plugin answers is kept for years: an answer that holds a secret fails its step.
+fn holds_no_secret(reply: &Reply, masker: &Masker) -> Result<(), Failure> {
+    let kept = match reply {
+        Reply::Outcome(outcome) | Reply::Recovery(Recovery::Done(outcome)) => serde_json::to_string(outcome),
+        Reply::Recovery(Recovery::Partly(receipt)) => serde_json::to_string(receipt),
+        Reply::Changes(changes) | Reply::Health(Health::Drifted(changes)) => serde_json::to_string(changes),
+        Reply::Recovery(Recovery::NotDone) | Reply::Health(Health::Intact | Health::Gone) => return Ok(()),
+    };
+    let kept = kept.map_err(|error| answer::broken(error.to_string()))?;
+    match masker.contains_secret(&kept) {
+        None => Ok(()),
+        Some(name) => Err(Failure {
+            kind: FailureKind::Permanent,
+            message: format!("its answer holds the secret \"{name}\", and would keep it in the ledger"),
+        }),
+    }
 }
 
 /// A component that cannot run fails its step for good.

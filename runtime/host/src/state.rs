@@ -4,6 +4,8 @@ use crate::attempt::Attempt;
 use crate::bindings::types;
 use crate::error::{CallError, map_text};
 use crate::limiter::Limiter;
+use relrun_confine::Launcher;
+use relrun_gate::Gate;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 /// The most handles that a guest may hold at once: each file that it opens is one of this process's.
@@ -14,14 +16,21 @@ pub(crate) struct State {
     pub(crate) attempt: Attempt,
     pub(crate) limiter: Limiter,
     pub(crate) table: ResourceTable,
+    pub(crate) ways: Ways,
     wasi: WasiCtx,
 }
 
+/// The ways out of the sandbox. One that cannot be had is a reason instead.
+pub(crate) struct Ways {
+    pub(crate) gate: Result<Gate, String>,
+    pub(crate) launcher: Option<Launcher>,
+}
+
 impl State {
-    pub(crate) fn new(attempt: Attempt, wasi: WasiCtx) -> Self {
+    pub(crate) fn new(attempt: Attempt, wasi: WasiCtx, ways: Ways) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_HANDLES);
-        Self { limiter: Limiter::new(attempt.limits.memory), attempt, table, wasi }
+        Self { limiter: Limiter::new(attempt.limits.memory), attempt, table, ways, wasi }
     }
 }
 

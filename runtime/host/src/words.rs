@@ -1,6 +1,7 @@
 //! What a step says: framed by line, stripped of escapes, masked, and counted. Nothing of a step reaches a person by another way.
 
 use crate::{Level, LineSource, StepSink};
+use relrun_gate::Masker;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,7 +33,7 @@ pub(crate) struct TooMuchLog {
 /// Gathers what a step says.
 pub(crate) struct Words {
     sink: Arc<dyn StepSink>,
-    mask: Mask,
+    masker: Arc<Masker>,
     limit: u64,
     inner: Mutex<Inner>,
 }
@@ -45,13 +46,13 @@ struct Inner {
 }
 
 impl Words {
-    pub(crate) fn new(sink: Arc<dyn StepSink>, mask: Mask, limit: u64) -> Self {
-        Self { sink, mask, limit, inner: Mutex::default() }
+    pub(crate) fn new(sink: Arc<dyn StepSink>, masker: Arc<Masker>, limit: u64) -> Self {
+        Self { sink, masker, limit, inner: Mutex::default() }
     }
 
     /// Returns a text without secrets, for everything that leaves beside the log.
     pub(crate) fn mask(&self, text: &str) -> String {
-        self.mask.text(text)
+        self.masker.mask(text).into_owned()
     }
 
     /// Says one whole message.
@@ -152,19 +153,4 @@ fn clean(bytes: &[u8]) -> String {
     let bytes = if bytes.contains(&0x1b) { &strip_ansi_escapes::strip(bytes) } else { bytes };
     let text = String::from_utf8_lossy(bytes);
     text.chars().filter(|&c| c == '\t' || !c.is_control()).collect()
-}
-
-/// Takes secrets out of texts.
-pub(crate) struct Mask {
-    values: Vec<String>,
-}
-
-impl Mask {
-    pub(crate) fn new(secrets: &relrun_gate::Secrets) -> Self {
-        Self { values: secrets.values().filter(|value| !value.is_empty()).map(str::to_owned).collect() }
-    }
-
-    fn text(&self, text: &str) -> String {
-        self.values.iter().fold(text.to_owned(), |text, value| text.replace(value.as_str(), "***"))
-    }
 }

@@ -1,55 +1,106 @@
-//! `http`: requests through the gate.
+//! `http`: requests through the gate, which compares them with the grants. Nothing goes out by another way.
 
+use super::{Secret, span};
 use crate::bindings::http;
-use crate::bindings::secrets::Secret;
+use crate::bindings::types::Error;
 use crate::error::CallError;
+use crate::files::{For, blocking, locate, told};
 use crate::state::State;
+use relrun_gate::{BasicAuth, Body, Request, Response, SecretHeader};
+use std::io::Write;
+use std::time::Duration;
+use tracing::Instrument;
 use wasmtime::component::Resource;
 
-/// A request being made.
+/// The most that one `read` gives.
+const PIECE: u32 = 1 << 20;
+
+/// A request being made. Absent once it was sent.
 pub struct HttpRequest {
-    url: String,
+    request: Option<Request>,
+    body_file: Option<String>,
 }
 
-/// An answer.
+/// An answer whose body is pulled.
 pub struct HttpResponse {
-    status: u16,
+    response: Response,
+    capability: String,
+}
+
+impl State {
+    /// Changes a request that was not sent yet; what comes after that is without effect, as `send` will say.
+    fn change_request(&mut self, request: &Resource<HttpRequest>, change: impl FnOnce(&mut Request)) -> wasmtime::Result<()> {
+        if let Some(request) = &mut self.table.get_mut(request)?.request {
+            change(request);
+        }
+        Ok(())
+    }
+
+    /// Takes a request for sending, its body's file opened.
+    fn take_request(&mut self, request: &Resource<HttpRequest>) -> Result<Request, CallError> {
+        let made = self.table.get_mut(request)?;
+        let path = made.body_file.take();
+        let mut request = made.request.take().ok_or_else(|| CallError::invalid("the request was sent already"))?;
+        if let Some(path) = path {
+            let files = self.attempt.files("http")?;
+            request.body = Body::File(locate(&self.attempt, files, &path, For::Reading)?.read(&path)?);
+        }
+        Ok(request)
+    }
 }
 
 impl http::Host for State {}
 
 impl http::HostRequest for State {
-    async fn new(&mut self, _method: String, url: String) -> wasmtime::Result<Resource<HttpRequest>> {
-        Ok(self.table.push(HttpRequest { url })?)
+    async fn new(&mut self, method: String, url: String) -> wasmtime::Result<Resource<HttpRequest>> {
+        Ok(self.table.push(HttpRequest { request: Some(Request::new(method, url)), body_file: None })?)
     }
 
-    async fn header(&mut self, _request: Resource<HttpRequest>, _name: String, _value: String) -> wasmtime::Result<()> {
+    async fn header(&mut self, request: Resource<HttpRequest>, name: String, value: String) -> wasmtime::Result<()> {
+        self.change_request(&request, |request| request.headers.push((name, value)))
+    }
+
+    async fn secret_header(
+        &mut self,
+        request: Resource<HttpRequest>,
+        name: String,
+        prefix: String,
+        secret: Resource<Secret>,
+    ) -> wasmtime::Result<()> {
+        let secret = self.table.get(&secret)?.name.clone();
+        self.change_request(&request, |request| request.secret_headers.push(SecretHeader { name, prefix, secret }))
+    }
+
+    async fn basic_auth(&mut self, request: Resource<HttpRequest>, user: String, password: Resource<Secret>) -> wasmtime::Result<()> {
+        let secret = self.table.get(&password)?.name.clone();
+        self.change_request(&request, |request| request.basic_auth = Some(BasicAuth { user, secret }))
+    }
+
+    async fn body(&mut self, request: Resource<HttpRequest>, data: Vec<u8>) -> wasmtime::Result<()> {
+        self.change_request(&request, |request| request.body = Body::Bytes(data.into()))
+    }
+
+    async fn body_file(&mut self, request: Resource<HttpRequest>, path: String) -> wasmtime::Result<()> {
+        self.table.get_mut(&request)?.body_file = Some(path);
         Ok(())
     }
 
-    async fn secret_header(&mut self, _: Resource<HttpRequest>, _: String, _: String, _: Resource<Secret>) -> wasmtime::Result<()> {
-        Ok(())
-    }
-
-    async fn basic_auth(&mut self, _: Resource<HttpRequest>, _: String, _: Resource<Secret>) -> wasmtime::Result<()> {
-        Ok(())
-    }
-
-    async fn body(&mut self, _: Resource<HttpRequest>, _: Vec<u8>) -> wasmtime::Result<()> {
-        Ok(())
-    }
-
-    async fn body_file(&mut self, _: Resource<HttpRequest>, _: String) -> wasmtime::Result<()> {
-        Ok(())
-    }
-
-    async fn timeout(&mut self, _: Resource<HttpRequest>, _: u64) -> wasmtime::Result<()> {
-        Ok(())
+    async fn timeout(&mut self, request: Resource<HttpRequest>, milliseconds: u64) -> wasmtime::Result<()> {
+        self.change_request(&request, |request| request.timeout = Some(Duration::from_millis(milliseconds)))
     }
 
     async fn send(&mut self, request: Resource<HttpRequest>) -> Result<Resource<HttpResponse>, CallError> {
-        let url = self.table.get(&request)?.url.clone();
-        Err(self.attempt.deny("http", url))
+        let request = self.take_request(&request)?;
+        let capability = format!("http \"{}\"", origin(&request.url));
+        let attempt = &self.attempt;
+        attempt.stop.check()?;
+        attempt.effects_only(&capability)?;
+        let gate = self.ways.gate.as_ref().map_err(|reason| CallError::permanent(format!("HTTP is not to be had: {reason}")))?;
+        let access = attempt.access();
+        let send = async { gate.send(request, &access).await.map_err(|error| attempt.gate_error(&capability, error)) };
+        let response = attempt.stop.race(send).instrument(span("http.send")).await?;
+        attempt.using(&capability, Some(&response.remote().to_string()));
+        Ok(self.table.push(HttpResponse { response, capability })?)
     }
 
     async fn drop(&mut self, request: Resource<HttpRequest>) -> wasmtime::Result<()> {
@@ -60,23 +111,74 @@ impl http::HostRequest for State {
 
 impl http::HostResponse for State {
     async fn status(&mut self, response: Resource<HttpResponse>) -> wasmtime::Result<u16> {
-        Ok(self.table.get(&response)?.status)
+        Ok(self.table.get(&response)?.response.status().as_u16())
     }
 
-    async fn headers(&mut self, _: Resource<HttpResponse>) -> wasmtime::Result<Vec<(String, String)>> {
-        Ok(Vec::new())
+    async fn headers(&mut self, response: Resource<HttpResponse>) -> wasmtime::Result<Vec<(String, String)>> {
+        Ok(self.table.get(&response)?.response.headers())
     }
 
-    async fn read(&mut self, _: Resource<HttpResponse>, _: u32) -> Result<Vec<u8>, CallError> {
-        Ok(Vec::new())
+    async fn read(&mut self, response: Resource<HttpResponse>, max: u32) -> Result<Vec<u8>, CallError> {
+        let attempt = &self.attempt;
+        let answer = self.table.get_mut(&response)?;
+        // It is bounded by `PIECE`, which is no more than any pointer's size.
+        let max = usize::try_from(max.clamp(1, PIECE)).unwrap_or(1);
+        let read = async { answer.response.read(max).await.map_err(|error| attempt.gate_error(&answer.capability, error)) };
+        Ok(attempt.stop.race(read).instrument(span("http.read")).await?.into())
     }
 
-    async fn save(&mut self, _: Resource<HttpResponse>, path: String) -> Result<u64, CallError> {
-        Err(self.attempt.deny("http", path))
+    async fn save(&mut self, response: Resource<HttpResponse>, path: String) -> Result<u64, CallError> {
+        let attempt = &self.attempt;
+        let answer = self.table.get_mut(&response)?;
+        let mut file = locate(attempt, attempt.files("http")?, &path, For::Writing)?.create(&path)?;
+        let limit = attempt.limits.output;
+        let save = async {
+            let mut length = 0u64;
+            loop {
+                let piece = answer.response.read(PIECE as usize).await.map_err(|error| attempt.gate_error(&answer.capability, error))?;
+                if piece.is_empty() {
+                    return Ok(length);
+                }
+                length += piece.len() as u64;
+                if length > limit {
+                    return Err(CallError::Told(Error::Permanent(format!("the answer is larger than the step's limit of {limit} bytes"))));
+                }
+                let (back, shown) = (file, path.clone());
+                file = blocking(move || {
+                    let mut file = back;
+                    file.write_all(&piece).map(|()| file).map_err(|error| told("write", &shown, &error))
+                })
+                .await?;
+            }
+        };
+        attempt.stop.race(save).instrument(span("http.save")).await
     }
 
     async fn drop(&mut self, response: Resource<HttpResponse>) -> wasmtime::Result<()> {
         self.table.delete(response)?;
         Ok(())
+    }
+}
+
+/// Returns scheme, host and port of a URL for the ledger, without what else may stand in it.
+fn origin(url: &str) -> String {
+    let parsed: Option<::http::Uri> = url.parse().ok();
+    let parts = parsed.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.host()?, uri.port_u16())));
+    match parts {
+        Some((scheme, host, Some(port))) => format!("{scheme}://{host}:{port}"),
+        Some((scheme, host, None)) => format!("{scheme}://{host}"),
+        None => "…".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::origin;
+
+    #[test]
+    fn an_origin_holds_no_user_path_or_query() {
+        assert_eq!(origin("https://user:pass@example.com:8443/a?token=1"), "https://example.com:8443");
+        assert_eq!(origin("http://[::1]/"), "http://[::1]");
+        assert_eq!(origin("no url"), "…");
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! What a module here must never do: decide what is granted (the engine did), or reach anything before its check.
 
+#![expect(unreachable_pub, reason = "the bindings export the resources' types again")]
+
 mod checkpoint;
+mod command;
 mod context;
 mod hosts;
 mod http;

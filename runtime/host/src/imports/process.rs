@@ -1,54 +1,167 @@
-//! `process`: commands on the host machine.
+//! `process`: commands on the host machine, each compared with the grants, each held by `relrun-confine`.
 
+use super::{Secret, command, span};
 use crate::bindings::process;
-use crate::bindings::secrets::Secret;
+use crate::bindings::types::Error;
 use crate::error::CallError;
 use crate::state::State;
+use crate::stop::StopSignal;
+use crate::words::{Stream, Words};
+use relrun_confine::ConfineError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tracing::Instrument;
 use wasmtime::component::Resource;
 
+/// How long a command has between the polite signal and the end, when its step must stop.
+const POLITE: Duration = Duration::from_secs(2);
+/// The most that one `read` gives.
+const PIECE: u32 = 1 << 20;
+
 /// A command being made.
+#[derive(Clone)]
 pub struct Command {
-    program: String,
+    pub(super) program: String,
+    pub(super) args: Vec<String>,
+    pub(super) dir: Option<String>,
+    pub(super) env: Vec<(String, String)>,
+    /// Variables and the names of the secrets that they hold.
+    pub(super) secret_env: Vec<(String, String)>,
+    pub(super) stdin: Option<Vec<u8>>,
+    pub(super) host: Option<String>,
 }
 
-/// A command that runs.
-pub struct Child;
+/// A command that runs. Dropping it ends its whole process tree.
+pub struct Child {
+    child: relrun_confine::Child,
+    program: String,
+    _running: Running,
+}
+
+/// Counts a command as running.
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl State {
+    async fn start(&mut self, command: &Resource<Command>) -> Result<Child, CallError> {
+        let command = self.table.get(command)?.clone();
+        let attempt = &self.attempt;
+        attempt.stop.check()?;
+        let files = attempt.files("run")?;
+        let launcher = self.ways.launcher.as_ref();
+        let launcher = launcher.ok_or_else(|| CallError::permanent("this program was set up without a way to run commands"))?;
+        let spec = command::prepare(attempt, files, &command).await?;
+        let start = async { launcher.spawn(&spec).await.map_err(|error| refused(&error)) };
+        let child = attempt.stop.race(start).await?;
+        Ok(Child { child, program: command.program, _running: Running::new(&files.commands) })
+    }
+}
+
+/// Says an error of the confinement to the plugin.
+pub(super) fn refused(error: &ConfineError) -> CallError {
+    let text = match miette::Diagnostic::help(error) {
+        Some(help) => format!("{error}; {help}"),
+        None => error.to_string(),
+    };
+    CallError::Told(match error {
+        ConfineError::NotFound { .. } => Error::Missing(text),
+        ConfineError::Relative { .. } | ConfineError::Path { .. } => Error::Invalid(text),
+        _ => Error::Permanent(text),
+    })
+}
+
+impl Child {
+    /// Waits for the end, what nobody read going to the log. Told to stop, it is ended first.
+    async fn finish(&mut self, words: &Words, stop: &StopSignal) -> Result<i32, CallError> {
+        let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
+        let work = async {
+            let say = async { tokio::try_join!(say(out, words, Stream::CommandOut), say(err, words, Stream::CommandErr)).map(drop) };
+            let wait = async { self.child.wait().await.map_err(|error| refused(&error)) };
+            // A pipe ends when the whole tree has; a failed pipe must not leave a command behind that nobody waits for.
+            let ((), exit) = tokio::try_join!(say, wait)?;
+            Ok(exit.code())
+        };
+        let ended = stop.race(work).await;
+        if ended.is_err() {
+            // How it ended then is of no interest.
+            let _ = self.child.kill(POLITE).await;
+        }
+        words.flush_stream(Stream::CommandOut);
+        words.flush_stream(Stream::CommandErr);
+        ended
+    }
+}
+
+/// Puts what a command writes into the log, until it writes no more.
+async fn say(pipe: Option<impl AsyncRead + Unpin>, words: &Words, stream: Stream) -> Result<(), CallError> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    let mut bytes = vec![0; 16 << 10];
+    loop {
+        match pipe.read(&mut bytes).await {
+            Ok(0) => return Ok(()),
+            Ok(length) => words.chunk(stream, &bytes[..length]).map_err(|error| CallError::Ended(error.into()))?,
+            Err(error) => return Err(CallError::permanent(format!("failed to read what the command writes: {error}"))),
+        }
+    }
+}
 
 impl process::Host for State {}
 
 impl process::HostCommand for State {
-    async fn new(&mut self, program: String, _args: Vec<String>) -> wasmtime::Result<Resource<Command>> {
-        Ok(self.table.push(Command { program })?)
+    async fn new(&mut self, program: String, args: Vec<String>) -> wasmtime::Result<Resource<Command>> {
+        let (env, secret_env) = (Vec::new(), Vec::new());
+        Ok(self.table.push(Command { program, args, dir: None, env, secret_env, stdin: None, host: None })?)
     }
 
-    async fn dir(&mut self, _: Resource<Command>, _: String) -> wasmtime::Result<()> {
+    async fn dir(&mut self, command: Resource<Command>, path: String) -> wasmtime::Result<()> {
+        self.table.get_mut(&command)?.dir = Some(path);
         Ok(())
     }
 
-    async fn env(&mut self, _: Resource<Command>, _: String, _: String) -> wasmtime::Result<()> {
+    async fn env(&mut self, command: Resource<Command>, name: String, value: String) -> wasmtime::Result<()> {
+        self.table.get_mut(&command)?.env.push((name, value));
         Ok(())
     }
 
-    async fn secret_env(&mut self, _: Resource<Command>, _: String, _: Resource<Secret>) -> wasmtime::Result<()> {
+    async fn secret_env(&mut self, command: Resource<Command>, name: String, value: Resource<Secret>) -> wasmtime::Result<()> {
+        let secret = self.table.get(&value)?.name.clone();
+        self.table.get_mut(&command)?.secret_env.push((name, secret));
         Ok(())
     }
 
-    async fn stdin(&mut self, _: Resource<Command>, _: Vec<u8>) -> wasmtime::Result<()> {
+    async fn stdin(&mut self, command: Resource<Command>, data: Vec<u8>) -> wasmtime::Result<()> {
+        self.table.get_mut(&command)?.stdin = Some(data);
         Ok(())
     }
 
-    async fn on_host(&mut self, _: Resource<Command>, _: String) -> wasmtime::Result<()> {
+    async fn on_host(&mut self, command: Resource<Command>, host: String) -> wasmtime::Result<()> {
+        self.table.get_mut(&command)?.host = Some(host);
         Ok(())
     }
 
     async fn run(&mut self, command: Resource<Command>) -> Result<i32, CallError> {
-        let program = self.table.get(&command)?.program.clone();
-        Err(self.attempt.deny("run", program))
+        let span = span("process.run");
+        let mut child = self.start(&command).instrument(span.clone()).await?;
+        child.finish(&self.attempt.words, &self.attempt.stop).instrument(span).await
     }
 
     async fn spawn(&mut self, command: Resource<Command>) -> Result<Resource<Child>, CallError> {
-        let program = self.table.get(&command)?.program.clone();
-        Err(self.attempt.deny("run", program))
+        let child = self.start(&command).instrument(span("process.spawn")).await?;
+        Ok(self.table.push(child)?)
     }
 
     async fn drop(&mut self, command: Resource<Command>) -> wasmtime::Result<()> {
@@ -58,20 +171,41 @@ impl process::HostCommand for State {
 }
 
 impl process::HostChild for State {
-    async fn read(&mut self, _: Resource<Child>, _: process::Output, _: u32) -> Result<Vec<u8>, CallError> {
-        Ok(Vec::new())
+    async fn read(&mut self, child: Resource<Child>, which: process::Output, max: u32) -> Result<Vec<u8>, CallError> {
+        let found = self.table.get_mut(&child)?;
+        let mut bytes = vec![0; usize::try_from(max.clamp(1, PIECE)).unwrap_or(1)];
+        let read = async {
+            let read = match which {
+                process::Output::Stdout => read_some(found.child.stdout.as_mut(), &mut bytes).await,
+                process::Output::Stderr => read_some(found.child.stderr.as_mut(), &mut bytes).await,
+            };
+            read.map_err(|error| CallError::permanent(format!("failed to read what {} writes: {error}", found.program)))
+        };
+        let length = self.attempt.stop.race(read).instrument(span("process.read")).await?;
+        bytes.truncate(length);
+        Ok(bytes)
     }
 
-    async fn wait(&mut self, _: Resource<Child>) -> Result<i32, CallError> {
-        Ok(0)
+    async fn wait(&mut self, child: Resource<Child>) -> Result<i32, CallError> {
+        let child = self.table.get_mut(&child)?;
+        child.finish(&self.attempt.words, &self.attempt.stop).instrument(span("process.wait")).await
     }
 
-    async fn kill(&mut self, _: Resource<Child>) -> wasmtime::Result<()> {
+    async fn kill(&mut self, child: Resource<Child>) -> wasmtime::Result<()> {
+        // How it ended then is of no interest; `wait` says it.
+        let _ = self.table.get_mut(&child)?.child.kill(Duration::ZERO).instrument(span("process.kill")).await;
         Ok(())
     }
 
     async fn drop(&mut self, child: Resource<Child>) -> wasmtime::Result<()> {
         self.table.delete(child)?;
         Ok(())
+    }
+}
+
+async fn read_some(pipe: Option<&mut (impl AsyncRead + Unpin)>, bytes: &mut [u8]) -> std::io::Result<usize> {
+    match pipe {
+        Some(pipe) => pipe.read(bytes).await,
+        None => Ok(0),
     }
 }

@@ -1,0 +1,192 @@
+//! From a command that a plugin made to the spec that `relrun-confine` holds: grants, variables, secrets, and where it starts.
+
+use super::hosts::Does;
+use super::process::{Command, refused};
+use crate::attempt::{Attempt, Files, Mode};
+use crate::error::CallError;
+use crate::files::blocking;
+use relrun_confine::{Limits, Mode as Held, Spec, View, is_dangerous_variable};
+use relrun_ledger::StepKind;
+use relrun_manifest::{Capability, Confine, HostAddress, RunGrant};
+use std::path::{Component, Path, PathBuf};
+
+/// Checks a command and says how it is to be run.
+pub(super) async fn prepare(attempt: &Attempt, files: &Files, command: &Command) -> Result<Spec, CallError> {
+    let grant = granted(attempt, command)?;
+    let place = place(attempt, files, command, grant)?;
+    let env = environment(attempt, files, command)?;
+    let stdin = stdin(attempt, command)?;
+    let asked = command.program.clone();
+    let program = blocking(move || relrun_confine::resolve(&asked, &[]).map_err(|error| refused(&error))).await?;
+    attempt.using(&shown(command), Some(&format!("{} {}", program.path.display(), program.digest.to_hex())));
+    lay_out_work(files).await?;
+    Ok(Spec {
+        program: program.path,
+        args: command.args.clone(),
+        env,
+        stdin,
+        mode: place,
+        network: grant.network && attempt.kind == StepKind::Effect,
+        limits: Limits {
+            cpu_seconds: Some(attempt.limits.cpu.as_secs().max(1)),
+            file_size: Some(attempt.limits.output),
+            processes: Some(4_096),
+            open_files: Some(4_096),
+            ..Limits::default()
+        },
+    })
+}
+
+/// Finds the grant that covers a command line. Where nothing may change, only one that says `readonly`.
+fn granted<'a>(attempt: &'a Attempt, command: &Command) -> Result<&'a RunGrant, CallError> {
+    let mut matching = attempt.capabilities.iter().filter_map(|capability| match capability {
+        Capability::Run(grant) if grant.matches(&command.program, &command.args) => Some(grant),
+        _ => None,
+    });
+    let line = shown(command);
+    let Some(first) = matching.next() else {
+        return Err(attempt.deny(&line, format!("no grant covers this command: add `{line}` to the step's `grant` block")));
+    };
+    if attempt.mode == Mode::Full || first.readonly {
+        return Ok(first);
+    }
+    let reason = format!("`plan` and `verify` run only what is granted with `readonly=#true`: {line}");
+    matching.find(|grant| grant.readonly).ok_or_else(|| attempt.deny(&line, reason))
+}
+
+/// Returns the command as the line that would grant it.
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(&command.program).chain(&command.args);
+    words.fold("run".to_owned(), |line, word| format!("{line} {word:?}"))
+}
+
+fn place(attempt: &Attempt, files: &Files, command: &Command, grant: &RunGrant) -> Result<Held, CallError> {
+    let dirs = &files.dirs;
+    let work = dirs.root.join("work");
+    let (tree, dir) = match &command.host {
+        Some(host) => (Some(host_dir(attempt, files, host)?), relative(command, "/")?),
+        None if grant.in_place => (Some(dirs.work_tree.clone()), relative(command, "/work")?),
+        None => (None, relative(command, "/work")?),
+    };
+    if grant.confine == Confine::None {
+        return Ok(Held::Unconfined { dir: tree.unwrap_or(work).join(dir) });
+    }
+    let view = view(attempt, files);
+    Ok(match tree {
+        Some(tree) => Held::InPlace { view, tree, dir },
+        None => Held::Confined { view, dir },
+    })
+}
+
+fn host_dir(attempt: &Attempt, files: &Files, name: &str) -> Result<PathBuf, CallError> {
+    // A command that `plan` may run was granted as `readonly`, so it is a look at the host.
+    let host = attempt.host("process.run", name, Does::Look)?;
+    match &host.address.value {
+        HostAddress::Local(path) => Ok(files.dirs.work_tree.join(path)),
+        HostAddress::Ssh(address) => {
+            Err(CallError::missing(format!("the host {name} is {address}: hosts over SSH are not supported by this version")))
+        }
+    }
+}
+
+/// Returns where a command starts, relative to the directory that stands at `base`.
+fn relative(command: &Command, base: &str) -> Result<PathBuf, CallError> {
+    let Some(dir) = &command.dir else { return Ok(PathBuf::new()) };
+    let path = Path::new(dir);
+    let path = if path.is_absolute() { path.strip_prefix(base).ok() } else { Some(path) };
+    let normal = |path: &&Path| path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    path.filter(normal).map(Path::to_owned).ok_or_else(|| CallError::invalid(format!("{dir} is not within {base}, where commands start")))
+}
+
+fn view(attempt: &Attempt, files: &Files) -> View {
+    let dirs = &files.dirs;
+    let mut view = View::new(&dirs.root);
+    for capability in &attempt.capabilities {
+        match capability {
+            Capability::Read(path) => view.read.push(dirs.work_tree.join(path)),
+            Capability::Write(path) if attempt.mode == Mode::Full => view.write.push(dirs.work_tree.join(path)),
+            Capability::Write(path) => view.read.push(dirs.work_tree.join(path)),
+            _ => {}
+        }
+    }
+    // The ledger and the store are nobody's to see, wherever the project's root is.
+    view.hide.extend(dirs.work_tree.ancestors().map(|above| above.join(".relrun")));
+    view
+}
+
+fn environment(attempt: &Attempt, files: &Files, command: &Command) -> Result<Vec<(String, String)>, CallError> {
+    let mut env = files.env.clone();
+    for (name, value) in &command.env {
+        let granted = attempt.capabilities.iter().any(|capability| matches!(capability, Capability::Env(granted) if granted == name));
+        if is_dangerous_variable(name) && !granted {
+            let line = format!("env {name:?}");
+            let reason = format!("the variable {name} changes what programs load or run: add `{line}` to the step's `grant` block");
+            return Err(attempt.deny(&line, reason));
+        }
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            return Err(CallError::invalid(format!("{name:?} is no variable, or its value holds a NUL")));
+        }
+        env.insert(name.clone(), value.clone());
+    }
+    if command.secret_env.is_empty() {
+        return Ok(env.into_iter().collect());
+    }
+    attempt.effects_only("secret")?;
+    let granted = attempt.access().command_secrets(&command.program).map_err(|error| attempt.gate_error("secret", error))?;
+    for (name, secret) in &command.secret_env {
+        let line = format!("secret {secret:?} to-command={:?} env={name:?}", command.program);
+        let Some(found) = granted.iter().find(|granted| granted.name == secret && granted.env == Some(name)) else {
+            return Err(attempt.deny(&line, format!("no grant covers this use of the secret: add `{line}` to the step's `grant` block")));
+        };
+        attempt.using(&line, None);
+        env.insert(name.clone(), found.value.to_owned());
+    }
+    Ok(env.into_iter().collect())
+}
+
+/// Returns what a command reads: what the plugin gave it, else a secret that was granted to its standard input.
+fn stdin(attempt: &Attempt, command: &Command) -> Result<Vec<u8>, CallError> {
+    if let Some(data) = &command.stdin {
+        return Ok(data.clone());
+    }
+    if attempt.kind == StepKind::Pure {
+        return Ok(Vec::new());
+    }
+    let granted = attempt.access().command_secrets(&command.program).map_err(|error| attempt.gate_error("secret", error))?;
+    let Some(found) = granted.iter().find(|granted| granted.env.is_none()) else { return Ok(Vec::new()) };
+    attempt.using(&format!("secret {:?} to-command={:?}", found.name, command.program), None);
+    Ok(found.value.as_bytes().to_vec())
+}
+
+/// Makes `/work` at the first command: a writable copy of `/in/work`. Never links, because the staged files may be the store's own.
+async fn lay_out_work(files: &Files) -> Result<(), CallError> {
+    let (from, to) = (files.dirs.root.join("in/work"), files.dirs.root.join("work"));
+    let staged = files.dirs.inputs.iter().any(|name| name == "work");
+    let lay = || async move {
+        blocking(move || {
+            let made = std::fs::create_dir_all(&to).and_then(|()| if staged { copy(&from, &to) } else { Ok(()) });
+            made.map_err(|error| CallError::permanent(format!("failed to lay out /work: {error}")))
+        })
+        .await
+    };
+    files.work.get_or_try_init(lay).await.map(|()| ())
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    for entry in walkdir::WalkDir::new(from).min_depth(1) {
+        let entry = entry?;
+        let target = to.join(entry.path().strip_prefix(from).map_err(std::io::Error::other)?);
+        let kind = entry.file_type();
+        if kind.is_dir() {
+            std::fs::create_dir_all(&target)?;
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(std::fs::read_link(entry.path())?, &target)?;
+        } else {
+            reflink_copy::reflink_or_copy(entry.path(), &target)?;
+            let executable = entry.metadata()?.permissions().mode() & 0o111 != 0;
+            std::fs::set_permissions(&target, std::fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 }))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! The mark at the target: which ledger a directory belongs to. It stands on the host, because two ledgers know nothing of each other.
+
+use super::{Existing, Place};
+use crate::TargetMark;
+use crate::bindings::types::Error;
+use crate::error::CallError;
+use serde::{Deserialize, Serialize};
+
+/// Its name in the directory.
+const NAME: &str = ".relrun.json";
+
+/// What stands in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    ledger: String,
+    release: String,
+    fence: u64,
+}
+
+/// Who has a directory.
+enum Owner {
+    Nobody,
+    Marked(Mark),
+    /// A file that is no mark that this version reads.
+    Unreadable,
+}
+
+/// Puts our mark into a directory, or says whose it is.
+pub(crate) async fn claim(place: &dyn Place, host: &str, dir: &str, ours: &TargetMark) -> Result<(), CallError> {
+    place.make_dir(dir.to_owned()).await?;
+    let mark = Mark { ledger: ours.ledger.clone(), release: ours.release.clone(), fence: ours.fence };
+    let text = serde_json::to_vec(&mark).map_err(|error| CallError::permanent(error.to_string()))?;
+    let owner = owner(place, dir).await?;
+    check(&owner, host, dir, ours)?;
+    // Of two that claim a free directory at once, the second finds the mark of the first.
+    let existing = if matches!(owner, Owner::Nobody) { Existing::Kept } else { Existing::Replaced };
+    match place.write_file(path(dir), text.clone(), existing).await {
+        Err(CallError::Told(Error::Invalid(_))) => {
+            check(&self::owner(place, dir).await?, host, dir, ours)?;
+            place.write_file(path(dir), text, Existing::Replaced).await
+        }
+        done => done,
+    }
+}
+
+/// Takes our mark away.
+pub(crate) async fn disclaim(place: &dyn Place, host: &str, dir: &str, ours: &TargetMark) -> Result<(), CallError> {
+    match owner(place, dir).await? {
+        Owner::Nobody => Ok(()),
+        owner => {
+            check(&owner, host, dir, ours)?;
+            place.remove(path(dir)).await
+        }
+    }
+}
+
+fn path(dir: &str) -> String {
+    format!("{}/{NAME}", dir.trim_end_matches('/'))
+}
+
+async fn owner(place: &dyn Place, dir: &str) -> Result<Owner, CallError> {
+    match place.read_file(path(dir)).await {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).map_or(Owner::Unreadable, Owner::Marked)),
+        Err(CallError::Told(Error::Missing(_))) => Ok(Owner::Nobody),
+        Err(error) => Err(error),
+    }
+}
+
+fn check(owner: &Owner, host: &str, dir: &str, ours: &TargetMark) -> Result<(), CallError> {
+    let whose = match owner {
+        Owner::Marked(mark) if mark.ledger == ours.ledger && mark.fence > ours.fence => {
+            format!("a newer run of this ledger has it (release {}, fence {}; this one has fence {})", mark.release, mark.fence, ours.fence)
+        }
+        Owner::Marked(mark) if mark.ledger != ours.ledger => {
+            format!("it belongs to the ledger {} (release {}), and this one is {}", mark.ledger, mark.release, ours.ledger)
+        }
+        Owner::Unreadable => format!("its {NAME} is no mark that this version reads"),
+        Owner::Nobody | Owner::Marked(_) => return Ok(()),
+    };
+    if ours.adopt {
+        return Ok(());
+    }
+    Err(CallError::denied(format!("{dir} on {host}: {whose}; type the same command with --adopt to take it over")))
+}
