@@ -80,6 +80,7 @@ pub enum ConfineError {
 pub(crate) const HELP_UNCONFINED: &str =
     "see `relrun doctor`; or add confine=\"none\" to the `run` grant, which runs the command with all that you may do yourself";
 
+#[expect(clippy::needless_pass_by_value, reason = "errors are passed by value from `map_err`")]
 impl ConfineError {
     /// Returns a fault of the machine.
     pub(crate) fn machine(doing: &str, reason: impl ToString) -> Self {

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, chdir, pivot_root, sethostname, setsid};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,8 @@ pub(crate) fn run(task: &Task, control: &UnixStream) {
 
 fn begin(task: &Task) -> Result<Pid, ConfineError> {
     setsid().map_err(unavailable("a new session is refused"))?;
+    // What a command makes must not depend on who runs it.
+    umask(Mode::from_bits_truncate(0o022));
     sethostname("relrun").map_err(unavailable("a host name of its own is refused"))?;
     enter_root(&task.base)?;
     hold::drop_capabilities()?;
@@ -119,19 +122,23 @@ impl Started {
     }
 
     fn refusal(&self, error: &std::io::Error) -> ConfineError {
-        let (reason, help) = if !self.cwd.is_dir() {
-            (format!("there is no directory {}", self.cwd.display()), "stage something into it, or take another working directory")
-        } else {
-            match error.raw_os_error().map(Errno::from_raw) {
-                Some(Errno::ENOENT) => {
-                    (error.to_string(), "its interpreter or loader is not shown to the command: grant `read` of where it lies")
-                }
-                Some(Errno::ENOEXEC) => (error.to_string(), "a script's first line names its interpreter: `#!/bin/sh`"),
-                Some(Errno::E2BIG) => (error.to_string(), "pass less by arguments and environment, and more by standard input or files"),
-                _ => (error.to_string(), "see that this user may execute it, and that its file system is not mounted noexec"),
-            }
+        let help = match error.raw_os_error().map(Errno::from_raw) {
+            _ if !self.cwd.is_dir() => return self.no_directory(),
+            Some(Errno::ENOENT) => "its interpreter or loader is not shown to the command: grant `read` of where it lies",
+            Some(Errno::ENOEXEC) => "a script's first line names its interpreter: `#!/bin/sh`",
+            Some(Errno::E2BIG) => "pass less by arguments and environment, and more by standard input or files",
+            _ => "see that this user may execute it, and that its file system is not mounted noexec",
         };
-        ConfineError::Start { program: self.program.clone(), reason, help: help.to_owned() }
+        ConfineError::Start { program: self.program.clone(), reason: error.to_string(), help: help.to_owned() }
+    }
+
+    fn no_directory(&self) -> ConfineError {
+        let reason = format!("there is no directory {} to start it in", self.cwd.display());
+        ConfineError::Start {
+            program: self.program.clone(),
+            reason,
+            help: "stage something into it, or take another working directory".to_owned(),
+        }
     }
 }
 
@@ -142,7 +149,7 @@ fn follow_orders(control: &UnixStream, leader: Pid) {
         let mut order = [0];
         loop {
             match control.read(&mut order) {
-                Ok(1..) if order[0] == TERMINATE => drop(killpg(leader, Signal::SIGTERM)),
+                Ok(1..) if order[0] == TERMINATE => killpg(leader, Signal::SIGTERM).unwrap_or_default(),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 _ => std::process::exit(1),
             }

@@ -63,13 +63,12 @@ impl Launcher {
         child.tell(&frame).await;
         match child.hear().await {
             Ok(Reply::Started) => Ok(child),
-            Ok(Reply::Failed(error)) => Err(error),
             Ok(Reply::Ended(_)) | Err(ConfineError::Lost) => Err(ConfineError::unavailable(
                 "the supervisor ended before it started the command",
                 self.program.display(),
                 HELP_UNCONFINED,
             )),
-            Err(error) => Err(error),
+            Ok(Reply::Failed(error)) | Err(error) => Err(error),
         }
     }
 
@@ -120,9 +119,8 @@ impl Child {
         if self.ended.is_none() {
             let answer = match self.hear().await {
                 Ok(Reply::Ended(exit)) => Ok(exit),
-                Ok(Reply::Failed(error)) => Err(error),
                 Ok(Reply::Started) => Err(ConfineError::machine("follow the command", "its supervisor said twice that it started")),
-                Err(error) => Err(error),
+                Ok(Reply::Failed(error)) | Err(error) => Err(error),
             };
             self.ended = Some(answer);
         }

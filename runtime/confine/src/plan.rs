@@ -108,9 +108,9 @@ impl Plan {
         plan.add_grants(view, tree)?;
         plan.add_system(spec.network);
         plan.add_program(&spec.program)?;
-        plan.hidden = view.hide.iter().filter(|path| path.exists() && plan.covers(path)).cloned().collect();
         // Stable: of two at one place, the one that was added first lies below.
         plan.binds.sort_by_key(|bind| bind.target.components().count());
+        plan.hidden = view.hide.iter().filter_map(|path| path.canonicalize().ok()).flat_map(|real| plan.places_of(&real)).collect();
         Ok(Some(plan))
     }
 
@@ -188,6 +188,11 @@ impl Plan {
         Ok(())
     }
 
+    /// Returns every place at which a host path would be seen, whatever symlinks led to it.
+    fn places_of(&self, real: &Path) -> Vec<PathBuf> {
+        self.binds.iter().filter_map(|bind| Some(bind.target.join(real.strip_prefix(&bind.source).ok()?))).collect()
+    }
+
     fn covers(&self, path: &Path) -> bool {
         self.around(path).is_some()
     }
@@ -237,5 +242,77 @@ fn inside(dir: &Path) -> Result<&Path, ConfineError> {
         Ok(dir)
     } else {
         Err(ConfineError::path(dir, "the working directory leaves the tree", "write it relative to the tree, without `..`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Limits;
+
+    fn spec(mode: Mode) -> Spec {
+        Spec {
+            program: "/bin/sh".into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            stdin: Vec::new(),
+            mode,
+            network: false,
+            limits: Limits::default(),
+        }
+    }
+
+    fn confined(view: View) -> Result<Plan, ConfineError> {
+        Plan::of(&spec(Mode::Confined { view, dir: PathBuf::new() })).map(Option::unwrap)
+    }
+
+    #[test]
+    fn grants_that_show_too_much_or_lie_on_the_steps_own_directories_are_refused() {
+        let step = tempfile::tempdir().unwrap();
+        for path in ["/", "/proc", "/proc/self", "/sys", "/dev", "relative", "/usr/../etc", "/tmp", "/no/such/directory"] {
+            let view = View { read: vec![path.into()], ..View::new(step.path()) };
+            assert!(matches!(confined(view), Err(ConfineError::Path { .. })), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_working_directory_cannot_climb() {
+        for dir in ["..", "a/../..", "/etc"] {
+            let mode = Mode::Confined { view: View::new("/step"), dir: dir.into() };
+            assert!(matches!(Plan::of(&spec(mode)), Err(ConfineError::Path { .. })), "{dir}");
+        }
+    }
+
+    #[test]
+    fn etc_is_shown_without_secrets_and_names_are_resolved_only_with_the_network() {
+        let plan = confined(View::new("/step")).unwrap();
+        for secret in ["/etc/shadow", "/etc/ssl/private", "/etc/ssh", "/etc/sudoers", "/etc", "/root", "/home", "/etc/resolv.conf"] {
+            assert_eq!(plan.around(Path::new(secret)), None, "{secret}");
+        }
+        assert!(plan.around(Path::new("/etc/passwd")).is_some());
+    }
+
+    #[test]
+    fn a_hidden_directory_is_hidden_wherever_it_would_be_seen() {
+        let place = tempfile::tempdir().unwrap();
+        let real = place.path().canonicalize().unwrap();
+        std::fs::create_dir_all(real.join("tree/.relrun")).unwrap();
+        std::os::unix::fs::symlink("tree", real.join("link")).unwrap();
+        let view =
+            View { write: vec![real.join("link")], hide: vec![real.join("link/.relrun"), real.join("absent")], ..View::new("/step") };
+        let mut hidden = confined(view).unwrap().hidden;
+        hidden.sort();
+        assert_eq!(hidden, [real.join("link/.relrun"), real.join("tree/.relrun")]);
+    }
+
+    #[test]
+    fn the_innermost_grant_decides_and_write_wins_over_read() {
+        let place = tempfile::tempdir().unwrap();
+        let real = place.path().canonicalize().unwrap();
+        std::fs::create_dir_all(real.join("inner")).unwrap();
+        let view = View { read: vec![real.clone(), real.join("inner")], write: vec![real.join("inner")], ..View::new("/step") };
+        let plan = confined(view).unwrap();
+        assert_eq!(plan.around(&real.join("x")).unwrap().access, Access::Read);
+        assert_eq!(plan.around(&real.join("inner/x")).unwrap().access, Access::Write);
     }
 }

@@ -6,12 +6,14 @@
 //! memory or in the step's private directories.
 
 use crate::error::{ConfineError, HELP_UNCONFINED};
+use crate::namespaces;
 use crate::plan::{Access, Plan};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
 use nix::unistd::symlinkat;
+use std::collections::HashMap;
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
@@ -26,13 +28,10 @@ pub(crate) fn lay_out(plan: &Plan) -> Result<PathBuf, ConfineError> {
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).map_err(refused("cut the mounts off from the host's"))?;
     // Opened before the base covers what may lie below it.
     let sources = plan.binds.iter().map(|bind| open_source(&bind.source)).collect::<Result<Vec<_>, _>>()?;
-    let base = BASES
-        .iter()
-        .map(Path::new)
-        .find(|base| base.is_dir())
-        .ok_or_else(|| ConfineError::unavailable("no base for the root", "no /tmp", HELP_UNCONFINED))?;
-    mount_memory(base, "mode=0755,size=16m")?;
-    let root = open_directory(base)?;
+    let base = BASES.iter().filter_map(|base| Path::new(base).canonicalize().ok()).find(|base| base.is_dir());
+    let base = base.ok_or_else(|| ConfineError::unavailable("there is nowhere to lay out a root", "no /tmp", HELP_UNCONFINED))?;
+    mount_memory(&base, "mode=0755,size=16m")?;
+    let root = open_directory(&base)?;
     for (bind, source) in plan.binds.iter().zip(&sources) {
         let point = Walk { plan, root: &root }.to(&bind.target, is_directory(&stat(source)?))?;
         bind_at(source, &point).map_err(|errno| ConfineError::path(&bind.target, errno, HELP_UNCONFINED))?;
@@ -40,8 +39,8 @@ pub(crate) fn lay_out(plan: &Plan) -> Result<PathBuf, ConfineError> {
     add_links(plan, &root)?;
     hide(plan, &root)?;
     add_devices(&root)?;
-    restrict(plan, base)?;
-    Ok(base.to_owned())
+    restrict(plan, &base)?;
+    Ok(base)
 }
 
 fn open_source(path: &Path) -> Result<OwnedFd, ConfineError> {
@@ -164,7 +163,7 @@ fn add_devices(root: &OwnedFd) -> Result<(), ConfineError> {
 /// the kernel lets nobody drop those of a more privileged namespace.
 fn restrict(plan: &Plan, base: &Path) -> Result<(), ConfineError> {
     let table = fs::read_to_string("/proc/self/mountinfo").map_err(|error| ConfineError::machine("read the mounts", error))?;
-    for (point, has) in table.lines().filter_map(mount_of) {
+    for Mount { point, flags: has, .. } in below(table.lines().filter_map(Mount::parse).collect(), base) {
         let Ok(inside) = point.strip_prefix(base) else { continue };
         let Some(bind) = plan.around(&Path::new("/").join(inside)) else { continue };
         let wants = has | wanted(bind.access);
@@ -176,6 +175,15 @@ fn restrict(plan: &Plan, base: &Path) -> Result<(), ConfineError> {
     Ok(())
 }
 
+/// Returns the mounts of the tree whose root was mounted last at `base`: what the base covers lies at the same places.
+fn below(mounts: Vec<Mount>, base: &Path) -> Vec<Mount> {
+    let Some(root) = mounts.iter().rfind(|mount| mount.point == base).map(|mount| mount.id) else { return Vec::new() };
+    let parents: HashMap<u64, u64> = mounts.iter().map(|mount| (mount.id, mount.parent)).collect();
+    let lies_below =
+        |mount: &Mount| std::iter::successors(Some(mount.id), |id| parents.get(id).copied()).take(parents.len()).any(|id| id == root);
+    mounts.into_iter().filter(lies_below).collect()
+}
+
 fn wanted(access: Access) -> MsFlags {
     match access {
         Access::Read => MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_RDONLY,
@@ -184,27 +192,38 @@ fn wanted(access: Access) -> MsFlags {
     }
 }
 
-/// Returns a mount's place and flags from a line of `mountinfo` (`proc_pid_mountinfo(5)`).
-fn mount_of(line: &str) -> Option<(PathBuf, MsFlags)> {
-    let mut words = line.split(' ').skip(4);
-    let point = unescape(words.next()?);
-    let mut flags = MsFlags::empty();
-    for option in words.next()?.split(',') {
-        flags |= match option {
-            "ro" => MsFlags::MS_RDONLY,
-            "nosuid" => MsFlags::MS_NOSUID,
-            "nodev" => MsFlags::MS_NODEV,
-            "noexec" => MsFlags::MS_NOEXEC,
-            "noatime" => MsFlags::MS_NOATIME,
-            "nodiratime" => MsFlags::MS_NODIRATIME,
-            "relatime" => MsFlags::MS_RELATIME,
-            _ => MsFlags::empty(),
-        };
+/// A line of `mountinfo`.
+#[derive(Debug, PartialEq, Eq)]
+struct Mount {
+    id: u64,
+    parent: u64,
+    point: PathBuf,
+    flags: MsFlags,
+}
+
+impl Mount {
+    /// Reads a line (`proc_pid_mountinfo(5)`).
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let (id, parent) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let point = unescape(words.nth(2)?);
+        Some(Self { id, parent, point, flags: flags_of(words.next()?) })
     }
-    if !flags.intersects(MsFlags::MS_NOATIME | MsFlags::MS_RELATIME) {
-        flags |= MsFlags::MS_STRICTATIME;
-    }
-    Some((point, flags))
+}
+
+fn flags_of(options: &str) -> MsFlags {
+    let flag = |option| match option {
+        "ro" => MsFlags::MS_RDONLY,
+        "nosuid" => MsFlags::MS_NOSUID,
+        "nodev" => MsFlags::MS_NODEV,
+        "noexec" => MsFlags::MS_NOEXEC,
+        "noatime" => MsFlags::MS_NOATIME,
+        "nodiratime" => MsFlags::MS_NODIRATIME,
+        "relatime" => MsFlags::MS_RELATIME,
+        _ => MsFlags::empty(),
+    };
+    let flags: MsFlags = options.split(',').map(flag).collect();
+    if flags.intersects(MsFlags::MS_NOATIME | MsFlags::MS_RELATIME) { flags } else { flags | MsFlags::MS_STRICTATIME }
 }
 
 /// Undoes the octal escapes of blanks, tabs, newlines and backslashes.
@@ -231,21 +250,35 @@ fn is_directory(stat: &FileStat) -> bool {
 
 fn refused(doing: &str) -> impl Fn(Errno) -> ConfineError {
     let what = format!("the machine does not let relrun {doing}");
-    move |errno| ConfineError::unavailable(&what, errno, HELP_UNCONFINED)
+    move |errno| ConfineError::unavailable(&what, errno, &namespaces::help(errno))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parsed(line: &str) -> Mount {
+        Mount::parse(line).unwrap()
+    }
+
     #[test]
     fn a_line_of_mountinfo_gives_place_and_flags() {
-        let line = r"36 35 98:0 /mnt1 /mnt/with\040blank rw,noatime,nodev master:1 - ext3 /dev/root rw,errors=continue";
-        assert_eq!(mount_of(line), Some((PathBuf::from("/mnt/with blank"), MsFlags::MS_NOATIME | MsFlags::MS_NODEV)));
-        assert_eq!(
-            mount_of("36 35 98:0 / / ro,nosuid - ext3 x ro"),
-            Some((PathBuf::from("/"), MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_STRICTATIME))
-        );
-        assert_eq!(mount_of("nonsense"), None);
+        let mount = parsed(r"36 35 98:0 /mnt1 /mnt/with\040blank rw,noatime,nodev master:1 - ext3 /dev/root rw,errors=continue");
+        assert_eq!(mount, Mount { id: 36, parent: 35, point: "/mnt/with blank".into(), flags: MsFlags::MS_NOATIME | MsFlags::MS_NODEV });
+        assert_eq!(parsed("36 35 98:0 / / ro,nosuid - x x ro").flags, MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_STRICTATIME);
+        assert_eq!(Mount::parse("nonsense"), None);
+    }
+
+    #[test]
+    fn what_the_base_covers_is_left_alone() {
+        let lines = [
+            "1 0 0:1 / / rw - x x rw",
+            "2 1 0:2 / /tmp/old rw - x x rw",
+            "3 1 0:3 / /tmp rw - x x rw",
+            "4 3 0:4 / /tmp/usr rw - x x rw",
+            "5 4 0:5 / /tmp/usr/x rw - x x rw",
+        ];
+        let found = below(lines.into_iter().map(parsed).collect(), Path::new("/tmp"));
+        assert_eq!(found.iter().map(|mount| mount.id).collect::<Vec<_>>(), [3, 4, 5]);
     }
 }

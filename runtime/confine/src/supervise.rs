@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 /// What a re-executed relrun is told to be.
@@ -53,7 +54,7 @@ fn supervise(spec: Spec, control: &UnixStream) {
     // Ctrl-C is the host's to hear.
     nix::unistd::setsid().ok();
     let reply = match Plan::of(&spec) {
-        Ok(None) => unconfined::run(started(spec), control),
+        Ok(None) => unconfined::run(&started(spec), control),
         Ok(Some(plan)) => confine(spec, plan, control),
         Err(error) => Err(error),
     };
@@ -63,7 +64,7 @@ fn supervise(spec: Spec, control: &UnixStream) {
 
 fn started(spec: Spec) -> Started {
     let env = environment(&spec);
-    let cwd = if let Mode::Unconfined { dir } = spec.mode { dir } else { Default::default() };
+    let cwd = if let Mode::Unconfined { dir } = spec.mode { dir } else { PathBuf::default() };
     Started { program: spec.program, args: spec.args, env, stdin: spec.stdin, cwd, limits: spec.limits }
 }
 

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgrp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::unix::net::UnixStream;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const END_WITHIN: Duration = Duration::from_secs(10);
 
 /// Runs a command until it and its tree have ended.
-pub(crate) fn run(command: Started, control: &UnixStream) -> Result<Reply, ConfineError> {
+pub(crate) fn run(command: &Started, control: &UnixStream) -> Result<Reply, ConfineError> {
     set_child_subreaper(true)
         .map_err(|errno| ConfineError::unavailable("orphans cannot be adopted", errno, "this needs Linux 3.4 or newer"))?;
     hold::limit(&command.limits)?;
@@ -31,16 +31,19 @@ pub(crate) fn run(command: Started, control: &UnixStream) -> Result<Reply, Confi
     Ok(Reply::Ended(exit))
 }
 
-/// Passes SIGTERM on. Where the host is gone or wants an end, the whole tree is ended; how the command ended is then seen as ever.
+/// Passes SIGTERM on. Where the host is gone or wants an end, the command is ended, and with it the rest of the tree.
 fn follow_orders(control: &mut UnixStream, leader: Pid) {
     let mut order = [0];
     loop {
         match control.read(&mut order) {
-            Ok(1..) if order[0] == TERMINATE => drop(killpg(leader, Signal::SIGTERM)),
+            Ok(1..) if order[0] == TERMINATE => killpg(leader, Signal::SIGTERM).unwrap_or_default(),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            _ => return kill_tree(),
+            _ => break,
         }
     }
+    // It may have left its group.
+    killpg(leader, Signal::SIGKILL).ok();
+    kill(leader, Signal::SIGKILL).ok();
 }
 
 /// Kills until nothing is left, and collects the dead.
@@ -73,52 +76,58 @@ fn collect() -> Left {
     }
 }
 
-/// Stops every descendant until no new one shows itself, so that none can outrun us by forking, and kills them all.
+/// Kills every descendant. By process groups first: the kernel kills a whole group at once, with no chance to fork, while a list of processes is out of date
+/// when it has been read. What joined our own group is killed one by one.
 fn kill_tree() {
-    let until = Instant::now() + END_WITHIN;
-    let mut seen = BTreeSet::new();
-    loop {
-        let fresh: Vec<Pid> = descendants(Pid::this()).into_iter().filter(|pid| seen.insert(*pid)).collect();
-        if fresh.is_empty() || Instant::now() > until {
-            break;
-        }
-        for pid in fresh {
-            kill(pid, Signal::SIGSTOP).ok();
-        }
+    let own = getpgrp();
+    let found = descendants(Pid::this());
+    let groups: BTreeSet<Pid> = found.iter().map(|process| process.group).filter(|group| *group != own && group.as_raw() > 1).collect();
+    for group in groups {
+        killpg(group, Signal::SIGKILL).ok();
     }
-    for pid in seen {
-        kill(pid, Signal::SIGKILL).ok();
+    for process in found {
+        kill(process.pid, Signal::SIGKILL).ok();
     }
 }
 
-/// Returns every process that came from `root`, the dead among them too.
-fn descendants(root: Pid) -> Vec<Pid> {
-    let mut children: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
-    for (pid, parent) in processes() {
-        children.entry(parent).or_default().push(pid);
+/// A process of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Process {
+    pid: Pid,
+    parent: Pid,
+    group: Pid,
+}
+
+/// Returns every process that came from `root`, the dead among them too. Their groups hold no others: a group lies in one session, and theirs is ours or
+/// of their own making.
+fn descendants(root: Pid) -> Vec<Process> {
+    let mut children: BTreeMap<Pid, Vec<Process>> = BTreeMap::new();
+    for process in processes() {
+        children.entry(process.parent).or_default().push(process);
     }
     let mut found = children.remove(&root).unwrap_or_default();
     let mut next = 0;
-    while let Some(pid) = found.get(next) {
-        found.extend(children.remove(pid).unwrap_or_default());
+    while let Some(process) = found.get(next) {
+        found.extend(children.remove(&process.pid).unwrap_or_default());
         next += 1;
     }
     found
 }
 
-fn processes() -> Vec<(Pid, Pid)> {
+fn processes() -> Vec<Process> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let process = |entry: std::fs::DirEntry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        Some((Pid::from_raw(pid), Pid::from_raw(parent_of(&stat)?)))
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        parse(pid, &std::fs::read_to_string(entry.path().join("stat")).ok()?)
     };
     entries.flatten().filter_map(process).collect()
 }
 
-/// Returns the parent from a line of `/proc/PID/stat`. The name before it is the program's own choice, brackets and all.
-fn parent_of(stat: &str) -> Option<i32> {
-    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+/// Reads a line of `/proc/PID/stat`. The name before the parent is the program's own choice, brackets and all.
+fn parse(pid: i32, stat: &str) -> Option<Process> {
+    let mut words = stat.rsplit_once(") ")?.1.split(' ').skip(1);
+    let mut number = || words.next()?.parse().ok().map(Pid::from_raw);
+    Some(Process { pid: Pid::from_raw(pid), parent: number()?, group: number()? })
 }
 
 #[cfg(test)]
@@ -127,15 +136,17 @@ mod tests {
 
     #[test]
     fn a_program_cannot_name_itself_out_of_its_tree() {
-        assert_eq!(parent_of("42 (sh) S 7 42 42 0"), Some(7));
-        assert_eq!(parent_of("42 (x) S 1 (y) R 7 42"), Some(7));
-        assert_eq!(parent_of("nonsense"), None);
+        let process = |parent, group| Some(Process { pid: Pid::from_raw(42), parent: Pid::from_raw(parent), group: Pid::from_raw(group) });
+        assert_eq!(parse(42, "42 (sh) S 7 40 42 0"), process(7, 40));
+        assert_eq!(parse(42, "42 (x) S 1 (y) R 7 40 42 0"), process(7, 40));
+        assert_eq!(parse(42, "nonsense"), None);
     }
 
     #[test]
     fn a_child_is_a_descendant() {
         let mut child = std::process::Command::new("sleep").arg("30").spawn().unwrap();
-        assert!(descendants(Pid::this()).contains(&Pid::from_raw(child.id().cast_signed())));
+        let pid = Pid::from_raw(child.id().cast_signed());
+        assert!(descendants(Pid::this()).iter().any(|process| process.pid == pid));
         child.kill().unwrap();
         child.wait().unwrap();
     }
