@@ -10,7 +10,7 @@ mod start;
 mod tally;
 mod undo;
 
-pub(crate) use job::Secrecy;
+pub(crate) use job::{Secrecy, granted_variables, limits};
 
 use crate::journal::Journal;
 use crate::locks::{HEARTBEAT, Locks};
@@ -273,8 +273,9 @@ impl<'e> Carrier<'e> {
         for message in inbox.drain(..) {
             match message {
                 Message::Line(line) => {
+                    let step = self.label(line.step);
                     (self.emit)(ReportEvent::StepLine {
-                        step: self.label(line.step),
+                        step,
                         source: sink::source(line.source),
                         level: sink::level(line.level),
                         text: line.text.clone(),
@@ -282,7 +283,8 @@ impl<'e> Carrier<'e> {
                     lines.push(line.into_log());
                 }
                 Message::Progress { step, what, done, total } => {
-                    (self.emit)(ReportEvent::StepProgress { step: self.label(step), what, done, total });
+                    let step = self.label(step);
+                    (self.emit)(ReportEvent::StepProgress { step, what, done, total });
                 }
                 Message::Capability { step, capability, denied, detail } => {
                     self.journal.note(Event::Capability { step, capability, denied, detail })?;
@@ -399,7 +401,8 @@ impl<'e> Carrier<'e> {
     fn report(&mut self, step: StepId, operation: OperationName, result: StepResult, summary: String, took: Duration) {
         let place = self.node_of[step.index()].map(|node| tally::place(&self.prepared, node));
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        (self.emit)(ReportEvent::StepFinished { step: self.label(step), operation, result, summary, duration_ms, place });
+        let step = self.label(step);
+        (self.emit)(ReportEvent::StepFinished { step, operation, result, summary, duration_ms, place });
     }
 
     /// Returns the outcome of a step that succeeded, as another step of this environment sees it.

@@ -38,7 +38,7 @@ impl Exit {
 #[error("{errors}")]
 pub struct InFile<E: Diagnostic + Send + Sync + 'static> {
     errors: E,
-    source: miette::NamedSource<String>,
+    text: miette::NamedSource<String>,
 }
 
 impl<E: Diagnostic + Send + Sync + 'static> Diagnostic for InFile<E> {
@@ -51,7 +51,7 @@ impl<E: Diagnostic + Send + Sync + 'static> Diagnostic for InFile<E> {
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        Some(&self.source)
+        Some(&self.text)
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
@@ -122,8 +122,8 @@ pub enum EngineError {
 impl EngineError {
     /// Makes an error of the DAG, with the manifest's text to point into.
     pub fn graph(errors: relrun_graph::GraphErrors, loaded: &crate::Loaded) -> Self {
-        let source = miette::NamedSource::new(&loaded.name, loaded.text.clone());
-        Self::Graph(Box::new(InFile { errors, source }))
+        let text = miette::NamedSource::new(&loaded.name, loaded.text.clone());
+        Self::Graph(Box::new(InFile { errors, text }))
     }
 
     /// Makes an input error with a hint.

@@ -94,13 +94,13 @@ pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest)
     let secrecy = crate::secrets::read(workspace, &applied.prepared.loaded)?;
     let (_canceller, cancel) = Canceller::new();
     let mut planner = Planner { workspace, secrecy, cancel, outcomes: BTreeMap::new(), missing: BTreeMap::new() };
-    let Applied { prepared, mut survey, identity, steps, .. } = applied;
+    let Applied { prepared, survey, identity, steps, .. } = applied;
     let mut planned = Vec::new();
     for node in prepared.graph.topological() {
         if steps.as_ref().is_some_and(|steps| !steps.contains(&StepId(node.0))) {
             continue;
         }
-        let action = planner.action(&prepared, &mut survey, node).await?;
+        let action = planner.action(&prepared, &survey, node).await?;
         planned.push(PlannedStep {
             step: prepared.nodes[node.index()].label.clone(),
             phase: prepared.phase(node).name.value.clone(),
@@ -136,7 +136,7 @@ struct Planner<'w> {
 }
 
 impl Planner<'_> {
-    async fn action(&mut self, prepared: &Prepared, survey: &mut Survey, node: NodeId) -> Result<Action, EngineError> {
+    async fn action(&mut self, prepared: &Prepared, survey: &Survey, node: NodeId) -> Result<Action, EngineError> {
         if let Some(after) = self.unknown(prepared, node) {
             self.missing.insert(node, after);
             return Ok(Action::KnownAfter { step: prepared.nodes[after.index()].label.clone() });
@@ -226,6 +226,8 @@ impl Planner<'_> {
             mark: TargetMark::default(),
             secrets: Arc::clone(&self.secrecy.secrets),
             env: granted_variables(self.workspace, &at.capabilities),
+            blobs: Arc::clone(&self.workspace.blobs),
+            trees: Vec::new(),
             sink: Arc::new(Silent),
             cancel: self.cancel.clone(),
         };

@@ -35,13 +35,13 @@ pub enum Why {
 /// Says why each step of this name would run, one answer an environment.
 pub async fn why(workspace: &Workspace, loaded: Loaded, step: &str, request: &ApplyRequest) -> Result<Vec<(String, Why)>, EngineError> {
     let applied = identity_of(workspace, loaded, request).await?;
-    let Applied { prepared, mut survey, .. } = applied;
+    let Applied { prepared, survey, .. } = applied;
     let mut outcomes: BTreeMap<NodeId, Outcome> = BTreeMap::new();
     let mut answers = Vec::new();
     for node in prepared.graph.topological() {
         let label = &prepared.nodes[node.index()].label;
         let named = label == step || *prepared.step(node).name == *step;
-        let answer = why_one(workspace, &prepared, &mut survey, &mut outcomes, node)?;
+        let answer = why_one(workspace, &prepared, &survey, &mut outcomes, node)?;
         if named {
             answers.push((label.clone(), answer));
         }
@@ -60,7 +60,7 @@ pub async fn why(workspace: &Workspace, loaded: Loaded, step: &str, request: &Ap
 fn why_one(
     workspace: &Workspace,
     prepared: &crate::prepare::Prepared,
-    survey: &mut crate::survey::Survey,
+    survey: &crate::survey::Survey,
     outcomes: &mut BTreeMap<NodeId, Outcome>,
     node: NodeId,
 ) -> Result<Why, EngineError> {

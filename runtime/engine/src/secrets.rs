@@ -24,7 +24,8 @@ pub fn read(workspace: &Workspace, loaded: &Loaded) -> Result<Arc<Secrecy>, Engi
         return Err(loaded.mistakes(mistakes));
     }
     let secrets = Arc::new(Secrets::new(values));
-    let masker = Arc::new(Masker::new(&secrets));
+    let masker = Masker::new(&secrets).map_err(|error| EngineError::input(error.to_string(), "shorten the secret"))?;
+    let masker = Arc::new(masker);
     Ok(Arc::new(Secrecy { secrets, masker }))
 }
 

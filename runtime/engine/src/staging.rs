@@ -17,6 +17,8 @@ pub struct Stage {
     _folder: tempfile::TempDir,
     /// What the host gets.
     pub dirs: StepDirs,
+    /// The artifacts among the inputs.
+    pub trees: Vec<Digest>,
 }
 
 impl Stage {
@@ -45,7 +47,12 @@ impl Stage {
             outputs: writes.iter().map(|output| output.name.value.clone()).collect(),
             work_tree: work_tree.to_path_buf(),
         };
-        Ok(Self { _folder: folder, dirs })
+        let artifact = |input: &JobInput| match input {
+            JobInput::Artifact(digest) => Some(*digest),
+            JobInput::Files(_) => None,
+        };
+        let trees = inputs.iter().filter_map(|(_, input)| artifact(input)).collect();
+        Ok(Self { _folder: folder, dirs, trees })
     }
 
     /// Captures every output: `/out/NAME`, or what a command left as `NAME` in its work folder.

@@ -14,7 +14,7 @@ use relrun_store::Tree;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Files of the work tree, as they were when they were looked at.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ pub struct Made {
 pub struct Survey {
     files: Vec<BTreeMap<String, Files>>,
     statics: Vec<Digest>,
-    programs: HashMap<String, String>,
+    programs: Mutex<HashMap<String, String>>,
 }
 
 impl Survey {
@@ -60,7 +60,7 @@ impl Survey {
         let mut survey = Self {
             files: vec![BTreeMap::new(); prepared.nodes.len()],
             statics: vec![Digest([0; 32]); prepared.nodes.len()],
-            programs: HashMap::new(),
+            programs: Mutex::default(),
         };
         let mut seen = HashMap::new();
         for node in prepared.graph.topological() {
@@ -99,7 +99,7 @@ impl Survey {
 
     /// Makes a step's fingerprint, now that all it refers to is known.
     pub fn make(
-        &mut self,
+        &self,
         workspace: &Workspace,
         prepared: &Prepared,
         node: NodeId,
@@ -120,7 +120,7 @@ impl Survey {
         Ok(Made { config, parts, inputs })
     }
 
-    fn parts(&mut self, workspace: &Workspace, prepared: &Prepared, node: NodeId, config: &Value, inputs: BTreeMap<String, String>) -> Parts {
+    fn parts(&self, workspace: &Workspace, prepared: &Prepared, node: NodeId, config: &Value, inputs: BTreeMap<String, String>) -> Parts {
         let plugin = prepared.plugin(node);
         let at = &prepared.nodes[node.index()];
         let mut parts = Parts {
@@ -147,9 +147,9 @@ impl Survey {
         parts
     }
 
-    fn program(&mut self, name: &str) -> String {
-        let find = || relrun_host::program_digest(name).map_or_else(|_| "not found".to_owned(), |digest| digest.to_string());
-        self.programs.entry(name.to_owned()).or_insert_with(find).clone()
+    fn program(&self, name: &str) -> String {
+        let find = || relrun_confine::resolve(name, &[]).map_or_else(|_| "not found".to_owned(), |program| program.digest.to_string());
+        self.programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).entry(name.to_owned()).or_insert_with(find).clone()
     }
 
     fn look(
@@ -175,7 +175,7 @@ impl Survey {
         Ok(())
     }
 
-    fn static_digest(&mut self, workspace: &Workspace, prepared: &Prepared, node: NodeId) -> Digest {
+    fn static_digest(&self, workspace: &Workspace, prepared: &Prepared, node: NodeId) -> Digest {
         let step = prepared.step(node);
         let environment = prepared.environment(node);
         let name = environment.map(|environment| environment.name.value.as_str());

@@ -1,7 +1,7 @@
 //! The run store's seam.
 
 use crate::StoreError;
-use relrun_ledger::{Actor, Record, ReleaseId, Summary};
+use relrun_ledger::{Actor, Record, ReleaseId, StepId, Summary};
 use serde::{Deserialize, Serialize};
 
 /// One release's stream of events.
@@ -104,6 +104,21 @@ pub struct LockRefused {
     pub lock: Lock,
 }
 
+/// One line of a step's log, masked before it came here.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LogLine {
+    /// Which step.
+    pub step: StepId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// When it was said.
+    pub at: jiff::Timestamp,
+    /// Who said it: `plugin`, `stdout` or `stderr`.
+    pub source: String,
+    /// The line.
+    pub text: String,
+}
+
 /// Keeps events, ids and locks. Every method may block on a disk or a network.
 pub trait RunStore: Send + Sync {
     /// Returns the ledger's own id: 32 hexadecimal digits, made when the store was.
@@ -123,6 +138,12 @@ pub trait RunStore: Send + Sync {
 
     /// Reads a stream from one place on.
     fn read(&self, stream: &StreamId, from: u64) -> Result<Vec<Record>, StoreError>;
+
+    /// Appends lines to a release's log. They are no events: a power cut may take the last ones.
+    fn append_log(&self, stream: &StreamId, lines: &[LogLine]) -> Result<(), StoreError>;
+
+    /// Reads a release's log, one step's or all, in the order it came.
+    fn read_log(&self, stream: &StreamId, step: Option<StepId>) -> Result<Vec<LogLine>, StoreError>;
 
     /// Returns the summaries of a package's releases, oldest first.
     fn summaries(&self, package: &str) -> Result<Vec<Summary>, StoreError>;

@@ -185,6 +185,8 @@ impl Job {
             mark: self.mark.clone(),
             secrets: Arc::clone(&self.secrecy.secrets),
             env: granted_variables(&self.workspace, &at.capabilities),
+            blobs: Arc::clone(&self.workspace.blobs),
+            trees: stage.trees.clone(),
             sink: Arc::new(Sink { step: self.step, attempt: self.context.attempt, sender: self.sender.clone() }),
             cancel: self.cancel.clone(),
         };

@@ -124,7 +124,8 @@ impl Carrier<'_> {
 
     pub(super) fn say_started(&mut self, step: StepId, operation: OperationName, why: Option<String>) {
         let attempt = self.journal.release().step(step).attempts;
-        (self.emit)(ReportEvent::StepStarted { step: self.label(step), operation, attempt, why });
+        let step = self.label(step);
+        (self.emit)(ReportEvent::StepStarted { step, operation, attempt, why });
     }
 
     /// Puts a step aside until its next try, where its failure is transient and its `retry` has tries left.
@@ -145,7 +146,8 @@ impl Carrier<'_> {
         });
         let Some(delay) = delays.next() else { return false };
         let in_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        (self.emit)(ReportEvent::StepRetrying { step: self.label(step), in_ms, reason: failure.message.clone() });
+        let label = self.label(step);
+        (self.emit)(ReportEvent::StepRetrying { step: label, in_ms, reason: failure.message.clone() });
         self.resting.insert(step);
         let sender = self.sender.clone();
         tokio::spawn(async move {

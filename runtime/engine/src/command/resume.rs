@@ -160,7 +160,7 @@ pub(super) fn survey_rest(workspace: &Workspace, prepared: &Prepared, release: &
     }
     let changed: Vec<String> = prepared
         .graph
-        .node_ids()
+        .topological()
         .filter_map(|node| {
             let environment = prepared.environment(node).map(|environment| environment.name.value.clone());
             let name = &prepared.step(node).name.value;

@@ -39,7 +39,7 @@ pub async fn rollback(tools: Tools<'_>, loaded: Loaded, request: &RollbackReques
     let survey = Survey::new(&tools.workspace, &prepared, &|node| prepared.environment(node).is_some())?;
     let steps: BTreeSet<StepId> = prepared
         .graph
-        .node_ids()
+        .topological()
         .filter(|&node| prepared.environment(node).is_some_and(|environment| *environment.name == request.environment))
         .map(|node| StepId(node.0))
         .collect();

@@ -60,7 +60,7 @@ impl Draft<'_> {
         let wanted = |id: StepId| self.steps.as_ref().is_none_or(|steps| steps.contains(&id));
         self.prepared
             .graph
-            .node_ids()
+            .topological()
             .filter(|node| wanted(StepId(node.0)))
             .filter_map(|node| {
                 let environment = self.prepared.environment(node)?.name.value.clone();

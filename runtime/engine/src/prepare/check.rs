@@ -33,8 +33,7 @@ pub(super) fn missing_grants(step: &Step, needs: &Needs, missing: &[relrun_manif
     missing
         .iter()
         .map(|missing| {
-            let line = missing.request.to_string();
-            let message = format!("step \"{}\" needs `{line}` ({}), and {}", step.name.value, reason(&missing.request), missing.because);
+            let message = format!("step \"{}\": {missing}, and {} needs it: {}", step.name.value, step.plugin.value, reason(&missing.request));
             Mistake::new("relrun::capability::missing", step.name.span, message)
                 .label("needs more than it is granted")
                 .help(missing.help())

@@ -89,17 +89,18 @@ impl<'a> Pattern<'a> {
 
 /// Returns the glob without what does not matter, where it stays below the root.
 fn check(written: &str) -> Result<&str, StoreError> {
-    let path = written.strip_prefix("./").unwrap_or(written);
+    let path = written.strip_prefix('!').unwrap_or(written);
+    let path = path.strip_prefix("./").unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
     if path.starts_with('/') || path.split('/').any(|part| part == "..") {
         return Err(refused(written, "it leaves the work tree", Some("write a path below the project's root")));
     }
-    if path.is_empty() || path.split('/').any(|part| part.is_empty() || part == ".") {
-        return if path == "." {
-            Ok("**")
-        } else {
-            Err(refused(written, "it is no path", Some("write it without empty parts and without `.`")))
-        };
+    if path == "." {
+        return Ok("**");
+    }
+    if path.split('/').any(|part| part.is_empty() || part == ".") {
+        let written = if written.is_empty() { "\"\"" } else { written };
+        return Err(refused(written, "it is no path", Some("write it without empty parts and without `.`")));
     }
     Ok(path)
 }
@@ -121,7 +122,7 @@ fn compile(path: &str) -> Result<globset::Glob, StoreError> {
 fn exceptions(negative: &[&str]) -> Result<GlobSet, StoreError> {
     let mut set = GlobSetBuilder::new();
     for written in negative {
-        let path = check(&written[1..])?;
+        let path = check(written)?;
         set.add(compile(path)?);
         set.add(compile(&format!("{path}/**"))?);
     }

@@ -51,7 +51,7 @@ pub(super) fn look(place: &Path, size: u64) -> io::Result<Found> {
 
 /// Returns how long ago a blob was last put or linked: each of them sets its change time.
 pub(super) fn unused_for(meta: &fs::Metadata, now: SystemTime) -> Duration {
-    let used = SystemTime::UNIX_EPOCH + Duration::from_secs(meta.ctime().unsigned_abs());
+    let used = SystemTime::UNIX_EPOCH + Duration::new(meta.ctime().unsigned_abs(), u32::try_from(meta.ctime_nsec()).unwrap_or(0));
     now.duration_since(used).unwrap_or_default()
 }
 

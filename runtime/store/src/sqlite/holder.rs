@@ -51,7 +51,7 @@ impl Process {
 }
 
 /// Returns when a process started. One that has ended and is only waited for by its parent is none.
-fn started(pid: u32) -> Option<u64> {
+pub(super) fn started(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name stands in brackets and may hold anything, brackets too.
     let mut fields = text[text.rfind(')')? + 1..].split_ascii_whitespace();

@@ -14,15 +14,20 @@
 mod fault;
 mod holder;
 mod locks;
+mod log;
 mod open;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_locks;
+#[cfg(test)]
+mod tests_open;
 mod writer;
 
-use crate::{Batch, Lock, LockKey, LockRefused, RunStore, StoreError, StreamId};
+use crate::{Batch, Lock, LockKey, LockRefused, LogLine, RunStore, StoreError, StreamId};
 use fault::Fault;
 use holder::Process;
-use relrun_ledger::{Actor, Record, ReleaseId, Summary};
+use relrun_ledger::{Actor, Record, ReleaseId, StepId, Summary};
 use rusqlite::{OptionalExtension, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -114,10 +119,21 @@ impl RunStore for SqliteRunStore {
         let texts = self.writer().texts(stream, from).map_err(self.explain("read a release"))?;
         let broken = |reason: String| StoreError::Record { stream: stream.to_string(), reason };
         let read = |((seq, text), due): ((u64, String), u64)| {
+            if seq != due {
+                return Err(broken(format!("event {due} is missing")));
+            }
             let record: Record = serde_json::from_str(&text).map_err(|e| broken(format!("event {seq}: {e}")))?;
-            if seq == due && record.seq == due { Ok(record) } else { Err(broken(format!("event {due} is missing"))) }
+            if record.seq == due { Ok(record) } else { Err(broken(format!("event {seq} says that it is event {}", record.seq))) }
         };
         texts.into_iter().zip(from..).map(read).collect()
+    }
+
+    fn append_log(&self, stream: &StreamId, lines: &[LogLine]) -> Result<(), StoreError> {
+        self.write("keep a log", |connection| log::append(connection, stream, lines))
+    }
+
+    fn read_log(&self, stream: &StreamId, step: Option<StepId>) -> Result<Vec<LogLine>, StoreError> {
+        log::read(&self.writer().connection, stream, step).map_err(self.explain("read a log"))
     }
 
     fn summaries(&self, package: &str) -> Result<Vec<Summary>, StoreError> {
@@ -142,6 +158,7 @@ impl RunStore for SqliteRunStore {
                 "DELETE FROM events WHERE package = ?1 AND release = ?2",
                 "DELETE FROM summaries WHERE package = ?1 AND release = ?2",
                 "DELETE FROM cancels WHERE package = ?1 AND release = ?2",
+                "DELETE FROM log WHERE package = ?1 AND release = ?2",
             ] {
                 connection.prepare_cached(sql)?.execute(params![stream.package, stream.release.0])?;
             }

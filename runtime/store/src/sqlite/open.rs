@@ -24,6 +24,8 @@ const TABLES: &str = "
         STRICT, WITHOUT ROWID;
     CREATE TABLE summaries (package TEXT, release INTEGER, summary TEXT NOT NULL, PRIMARY KEY (package, release)) STRICT, WITHOUT ROWID;
     CREATE TABLE locks (key TEXT PRIMARY KEY, fence INTEGER NOT NULL, holder TEXT NOT NULL, renewed INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE log (id INTEGER PRIMARY KEY, package TEXT NOT NULL, release INTEGER NOT NULL, step INTEGER NOT NULL, line TEXT NOT NULL) STRICT;
+    CREATE INDEX log_of ON log (package, release, step);
     CREATE TABLE cancels (package TEXT, release INTEGER, actor TEXT NOT NULL, PRIMARY KEY (package, release)) STRICT, WITHOUT ROWID;
 ";
 
@@ -37,6 +39,7 @@ const SMALLEST: u64 = 1024;
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) ledger_id: String,
+    /// The folder that holds what is read, where that is a copy.
     pub(super) copy: Option<tempfile::TempDir>,
 }
 
@@ -74,7 +77,7 @@ pub(super) fn read_only(path: &Path) -> Result<Option<Opened>, StoreError> {
     }
 }
 
-fn copied(path: &Path) -> Result<Opened, Fault> {
+pub(super) fn copied(path: &Path) -> Result<Opened, Fault> {
     let folder = tempfile::tempdir()?;
     let copy = folder.path().join("ledger.db");
     std::fs::copy(path, &copy)?;

@@ -88,7 +88,7 @@ pub(super) struct Writer {
     /// What `synchronous` is set to; a new connection begins with `FULL`.
     level: Durability,
     /// Whether something was committed that no fsync has followed.
-    unsynced: bool,
+    pub(super) unsynced: bool,
 }
 
 impl Writer {

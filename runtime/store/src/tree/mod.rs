@@ -9,6 +9,8 @@ mod restore;
 mod stage;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_layout;
 
 pub use capture::{CaptureMode, capture};
 pub(crate) use capture::{FoundKind, kind_of};
