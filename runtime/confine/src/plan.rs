@@ -180,7 +180,7 @@ impl Plan {
         };
         let real = program.canonicalize().map_err(failed)?;
         for place in [program, &real] {
-            if !self.covers(place) && !self.links.iter().any(|(link, _)| place.starts_with(link)) {
+            if !self.shows(place, &real) && !self.links.iter().any(|(link, _)| place.starts_with(link)) {
                 check_place(place)?;
                 self.add(real.clone(), place, Access::Read);
             }
@@ -191,6 +191,12 @@ impl Plan {
     /// Returns every place at which a host path would be seen, whatever symlinks led to it.
     fn places_of(&self, real: &Path) -> Vec<PathBuf> {
         self.binds.iter().filter_map(|bind| Some(bind.target.join(real.strip_prefix(&bind.source).ok()?))).collect()
+    }
+
+    /// Whether a place is shown already, and as the file that it is on the host: the step's own `/tmp` is not the host's.
+    fn shows(&self, place: &Path, real: &Path) -> bool {
+        let on_host = |bind: &Bind| bind.source.join(place.strip_prefix(&bind.target).ok()?).canonicalize().ok();
+        self.around(place).and_then(on_host).is_some_and(|path| path == real)
     }
 
     fn covers(&self, path: &Path) -> bool {

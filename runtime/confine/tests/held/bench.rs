@@ -1,5 +1,6 @@
 //! A step's directory and one command in it.
 
+use libtest_mimic::Trial;
 use relrun_confine::{Child, ConfineError, Exit, Launcher, Limits, Mode, Spec, View, resolve};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -81,10 +82,18 @@ pub(crate) fn launcher() -> Launcher {
     Launcher::new(std::env::current_exe().unwrap(), ["__confined"])
 }
 
+/// A test fails by panicking.
+pub(crate) fn trial(name: &str, test: fn()) -> Trial {
+    Trial::test(name, move || {
+        test();
+        Ok(())
+    })
+}
+
 /// No test waits for ever.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), future).await.unwrap() })
+    runtime.block_on(async { tokio::time::timeout(Duration::from_mins(1), future).await.unwrap() })
 }
 
 pub(crate) async fn all_of(mut from: impl AsyncRead + Unpin) -> String {

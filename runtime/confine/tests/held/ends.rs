@@ -1,6 +1,6 @@
 //! How a tree of processes ends: whoever is killed, nothing stays.
 
-use crate::bench::{Step, all_of, block_on, is_alive, marker, wait_until};
+use crate::bench::{Step, all_of, block_on, is_alive, marker, trial, wait_until};
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,14 +12,14 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        Trial::test("a_command_may_end_itself_at_sigterm", || Ok(a_command_may_end_itself_at_sigterm())),
-        Trial::test("a_command_that_ignores_sigterm_is_killed", || Ok(a_command_that_ignores_sigterm_is_killed())),
-        Trial::test("output_ends_although_grandchildren_linger", || Ok(output_ends_although_grandchildren_linger())),
-        Trial::test("a_daemon_ends_with_the_command", || Ok(a_daemon_ends_with_the_command())),
-        Trial::test("what_forks_while_it_is_killed_is_killed", || Ok(what_forks_while_it_is_killed_is_killed())),
-        Trial::test("dropping_ends_the_tree", || Ok(dropping_ends_the_tree())),
-        Trial::test("killing_the_host_ends_the_tree", || Ok(killing_the_host_ends_the_tree())),
-        Trial::test("killing_the_supervisor_ends_the_tree", || Ok(killing_the_supervisor_ends_the_tree())),
+        trial("a_command_may_end_itself_at_sigterm", a_command_may_end_itself_at_sigterm),
+        trial("a_command_that_ignores_sigterm_is_killed", a_command_that_ignores_sigterm_is_killed),
+        trial("output_ends_although_grandchildren_linger", output_ends_although_grandchildren_linger),
+        trial("a_daemon_ends_with_the_command", a_daemon_ends_with_the_command),
+        trial("what_forks_while_it_is_killed_is_killed", what_forks_while_it_is_killed_is_killed),
+        trial("dropping_ends_the_tree", dropping_ends_the_tree),
+        trial("killing_the_host_ends_the_tree", killing_the_host_ends_the_tree),
+        trial("killing_the_supervisor_ends_the_tree", killing_the_supervisor_ends_the_tree),
     ]
 }
 
@@ -117,7 +117,10 @@ pub(crate) fn be_host(args: &[String]) -> ExitCode {
     let step = Step::sh(script);
     let step = if mode == "unconfined" { step.unconfined() } else { step };
     block_on(async {
-        let mut child = step.spawn().await.unwrap();
+        let mut child = match step.spawn().await {
+            Ok(child) => child,
+            Err(error) => return println!("{:?}", miette::Report::new(error)),
+        };
         println!("started");
         println!("{:?} {}", child.wait().await, all_of(child.stdout.take().unwrap()).await);
     });

@@ -1,6 +1,6 @@
 //! What every command gets and gives: environment, standard streams, exit code, limits.
 
-use crate::bench::{Step, all_of, block_on, launcher};
+use crate::bench::{Step, all_of, block_on, launcher, trial};
 use libtest_mimic::Trial;
 use relrun_confine::{ConfineError, Exit, Mode};
 use std::path::PathBuf;
@@ -8,15 +8,21 @@ use tokio::io::AsyncReadExt;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        Trial::test("this_machine_can_confine", || Ok(block_on(async { launcher().probe().await.unwrap() }))),
-        Trial::test("the_environment_is_cleared", || Ok(the_environment_is_cleared())),
-        Trial::test("exit_codes_and_signals_come_back", || Ok(exit_codes_and_signals_come_back())),
-        Trial::test("standard_input_arrives_whole", || Ok(standard_input_arrives_whole())),
-        Trial::test("much_output_streams", || Ok(much_output_streams())),
-        Trial::test("what_does_not_start_says_why", || Ok(what_does_not_start_says_why())),
-        Trial::test("limits_are_set", || Ok(limits_are_set())),
-        Trial::test("a_supervisor_that_is_none_is_an_error", || Ok(a_supervisor_that_is_none_is_an_error())),
+        trial("this_machine_can_confine", this_machine_can_confine),
+        trial("the_environment_is_cleared", the_environment_is_cleared),
+        trial("exit_codes_and_signals_come_back", exit_codes_and_signals_come_back),
+        trial("standard_input_arrives_whole", standard_input_arrives_whole),
+        trial("much_output_streams", much_output_streams),
+        trial("what_does_not_start_says_why", what_does_not_start_says_why),
+        trial("without_namespaces_nothing_runs", without_namespaces_nothing_runs),
+        trial("limits_are_set", limits_are_set),
+        trial("a_supervisor_that_is_none_is_an_error", a_supervisor_that_is_none_is_an_error),
     ]
+}
+
+fn this_machine_can_confine() {
+    block_on(async { launcher().probe().await.unwrap() });
+    assert!(relrun_confine::doctor().iter().all(|finding| finding.works));
 }
 
 fn both(script: &str) -> [Step; 2] {
@@ -42,17 +48,18 @@ fn exit_codes_and_signals_come_back() {
         ("exit 0", Exit::Code(0), 0),
         ("exit 7", Exit::Code(7), 7),
         ("kill -9 $$", Exit::Signal(9), 137),
-        ("kill -15 $$", Exit::Signal(15), 143),
+        ("echo oops >&2; kill -15 $$", Exit::Signal(15), 143),
     ] {
         for step in both(script) {
             let ran = step.run();
             assert_eq!((ran.exit, ran.exit.code()), (exit, code), "{script} {ran:?}");
+            assert_eq!(ran.stderr, if code == 143 { "oops\n" } else { "" });
         }
     }
 }
 
 fn standard_input_arrives_whole() {
-    for step in both("wc -c; wc -c") {
+    for step in both("cat | wc -c; cat | wc -c") {
         assert_eq!(
             step.with(|spec| spec.stdin = vec![b'x'; 3_000_000]).run().stdout.split_whitespace().collect::<Vec<_>>(),
             ["3000000", "0"]
@@ -63,7 +70,7 @@ fn standard_input_arrives_whole() {
     }
 }
 
-/// A hundred megabytes on each stream, of which the second is read only after the first.
+/// A hundred megabytes on each stream.
 fn much_output_streams() {
     const SIZE: u64 = 100_000_000;
     let script = format!("head -c {SIZE} /dev/zero & head -c {SIZE} /dev/zero >&2; wait");
@@ -77,8 +84,8 @@ fn much_output_streams() {
                 }
                 count
             };
-            let stdout = count(Box::new(child.stdout.take().unwrap())).await;
-            let stderr = count(Box::new(child.stderr.take().unwrap())).await;
+            let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+            let (stdout, stderr) = tokio::join!(count(Box::new(stdout)), count(Box::new(stderr)));
             assert_eq!((stdout, stderr, child.wait().await.unwrap()), (SIZE, SIZE, Exit::Code(0)));
         });
     }
@@ -95,13 +102,23 @@ fn what_does_not_start_says_why() {
     }
     let step = Step::sh("true").with(|spec| {
         if let Mode::Confined { dir, .. } = &mut spec.mode {
-            *dir = PathBuf::from("absent")
+            *dir = PathBuf::from("absent");
         }
     });
     let error = step.try_run().unwrap_err();
     assert!(error.to_string().contains("there is no directory /work/absent"), "{error}");
     let error = Step::sh("").with(|spec| spec.program = PathBuf::from("/no/such/program")).try_run().unwrap_err();
     assert!(matches!(error, ConfineError::Start { .. }), "{error:?}");
+}
+
+/// In a namespace that allows no further ones: the script must not run, and the answer names the setting.
+fn without_namespaces_nothing_runs() {
+    let script = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" __host confined 'echo it ran'";
+    let host = std::env::current_exe().unwrap();
+    let output = std::process::Command::new("unshare").args(["--user", "--map-root-user", "sh", "-c", script]).arg(host).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("cannot be confined on this machine") && said.contains("sysctl -w user.max_user_namespaces="), "{output:?}");
+    assert!(!said.contains("it ran"), "{said}");
 }
 
 fn limits_are_set() {
