@@ -8,16 +8,18 @@ use std::time::Instant;
 
 use crate::Outcome;
 
-/// The checkout that this program was built from, and cargo's folder for it.
+/// The checkout that this program runs for, and cargo's folder for it.
 pub(crate) struct Checkout {
     pub(crate) root: PathBuf,
     pub(crate) target: PathBuf,
 }
 
 impl Checkout {
-    /// Returns the checkout that this program was built from.
+    /// Returns the checkout that cargo runs this program from. It is asked for now and not when compiling: checkouts that share a target
+    /// folder share this program.
     pub(crate) fn find() -> Result<Self, Box<dyn Error>> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("this program lies in runtime/xtask of a checkout")?;
+        let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("type `cargo xtask`: this program needs cargo to run it")?);
+        let root = here.ancestors().nth(2).ok_or("this program lies in runtime/xtask of a checkout")?;
         let own = env::current_exe()?;
         let target = own.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
         let target = target.map_or_else(|| root.join("target"), Path::to_owned);

@@ -1,6 +1,8 @@
 //! The eight operations between the world's JSON texts and a plugin's types. Pure of any binding, so that the component and the native
 //! tests run the same code.
 
+#![cfg_attr(target_family = "wasm", allow(unreachable_pub, reason = "`testing` shows these types, and is not there on WebAssembly"))]
+
 use crate::{About, Came, Change, Error, Health, Needs, Nothing, Outcome, Plugin, Recovery, Result, guard};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
