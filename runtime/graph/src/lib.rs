@@ -5,6 +5,7 @@
 //! causes to effects, and whoever walks them backwards may undo.
 
 mod csr;
+mod draw;
 mod error;
 mod expand;
 mod graph;

@@ -37,7 +37,7 @@ fn a_reference_means_the_same_environment_or_none() {
 
 #[test]
 fn minus_e_narrows_and_leaves_what_belongs_to_no_environment() {
-    let selection = Selection { environments: only(&["blue"]), ..Selection::default() };
+    let selection = Selection { environments: Some(only(&["blue"])), ..Selection::default() };
     let graph = Graph::expand(&shop(), &three(), &selection).unwrap();
     insta::assert_snapshot!(all(&graph), @"site check web-live@blue watch@blue mail");
     assert_eq!(graph.environments(), [(EnvironmentId(1), "blue")]);
@@ -45,7 +45,7 @@ fn minus_e_narrows_and_leaves_what_belongs_to_no_environment() {
 
 #[test]
 fn a_chosen_phase_brings_what_it_names_and_no_more() {
-    let selection = Selection { phases: only(&["live"]), ..Selection::default() };
+    let selection = Selection { phases: Some(only(&["live"])), ..Selection::default() };
     let graph = Graph::expand(&shop(), &three(), &selection).unwrap();
     insta::assert_snapshot!(all(&graph), @"site web-live@blue web-live@green watch@blue watch@green");
 }

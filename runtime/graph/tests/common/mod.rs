@@ -9,11 +9,11 @@ use relrun_manifest::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-pub fn at<T>(value: T) -> Spanned<T> {
+pub(crate) fn at<T>(value: T) -> Spanned<T> {
     Spanned::new(value, Span::default())
 }
 
-pub fn refer(step: &str, output: &str) -> Template {
+pub(crate) fn refer(step: &str, output: &str) -> Template {
     let path = vec![step.to_owned(), output.to_owned()];
     Template { parts: vec![Part::Ref(Reference { namespace: Namespace::Step, path, span: Span::default() })] }
 }
@@ -22,7 +22,7 @@ fn config(name: &str) -> ConfigNode {
     ConfigNode { name: at(name.to_owned()), args: vec![], props: vec![], children: vec![] }
 }
 
-pub fn step(name: &str) -> Step {
+pub(crate) fn step(name: &str) -> Step {
     Step {
         name: at(name.to_owned()),
         role: Role::Step,
@@ -40,7 +40,7 @@ pub fn step(name: &str) -> Step {
     }
 }
 
-pub trait StepExt: Sized {
+pub(crate) trait StepExt: Sized {
     fn deploy(self) -> Self;
     fn needs(self, name: &str) -> Self;
     fn refers(self, name: &str) -> Self;
@@ -77,11 +77,11 @@ impl StepExt for Step {
     }
 }
 
-pub fn phase(name: &str, steps: Vec<Step>) -> Phase {
+pub(crate) fn phase(name: &str, steps: Vec<Step>) -> Phase {
     Phase { name: at(name.to_owned()), environments: None, after: None, gates: vec![], steps, implicit: false }
 }
 
-pub trait PhaseExt: Sized {
+pub(crate) trait PhaseExt: Sized {
     fn labelled(self, key: &str, value: &str) -> Self;
     fn named(self, names: &[&str]) -> Self;
     fn everywhere(self) -> Self;
@@ -110,16 +110,16 @@ impl PhaseExt for Phase {
     }
 }
 
-pub fn environment(name: &str, tier: &str) -> Environment {
+pub(crate) fn environment(name: &str, tier: &str) -> Environment {
     let labels = BTreeMap::from([("tier".to_owned(), tier.to_owned())]);
     Environment { name: at(name.to_owned()), labels, settings: vec![], hosts: vec![], gates: vec![] }
 }
 
-pub fn three() -> Vec<Environment> {
+pub(crate) fn three() -> Vec<Environment> {
     vec![environment("staging", "test"), environment("blue", "live"), environment("green", "live")]
 }
 
-pub fn manifest(phases: Vec<Phase>) -> Manifest {
+pub(crate) fn manifest(phases: Vec<Phase>) -> Manifest {
     let name = PackageName { owner: "acme".to_owned(), name: "shop".to_owned() };
     let version = at(VersionRule::Exact("1.0.0".to_owned()));
     let package = Package { name: at(name), version, description: None, include: vec![], publish: None };
@@ -127,7 +127,7 @@ pub fn manifest(phases: Vec<Phase>) -> Manifest {
 }
 
 /// The contract's own example, a little longer.
-pub fn shop() -> Manifest {
+pub(crate) fn shop() -> Manifest {
     manifest(vec![
         phase("build", vec![step("site").writes("dist"), step("check").reads("site", "dist")]),
         phase("roll-out", vec![step("smoke").needs("web"), step("web").deploy().refers("site")]).labelled("tier", "test"),
@@ -136,14 +136,14 @@ pub fn shop() -> Manifest {
     ])
 }
 
-pub fn only(names: &[&str]) -> Option<BTreeSet<String>> {
-    Some(names.iter().map(|&name| name.to_owned()).collect())
+pub(crate) fn only(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
 }
 
-pub fn expand(manifest: &Manifest) -> Result<Graph, GraphErrors> {
+pub(crate) fn expand(manifest: &Manifest) -> Result<Graph, GraphErrors> {
     Graph::expand(manifest, &three(), &Selection::default())
 }
 
-pub fn labels(graph: &Graph, ids: impl IntoIterator<Item = relrun_graph::NodeId>) -> String {
+pub(crate) fn labels(graph: &Graph, ids: impl IntoIterator<Item = relrun_graph::NodeId>) -> String {
     ids.into_iter().map(|id| graph.node(id).label()).collect::<Vec<_>>().join(" ")
 }
