@@ -62,7 +62,17 @@ fn origins_take_one_form() {
     assert_eq!(origin("http://[0:0::1]:8080"), "http://[::1]:8080");
     assert_eq!(origin("http://0x7f.1"), "http://127.0.0.1");
     assert_eq!(origin("https://*.example.com:8443"), "https://*.example.com:8443");
-    for bad in ["example.com", "https://", "https://*.", "https://*.127.0.0.1", "https://a*.example.com", "https://h/p", "https://h?q", "ws://h", "https://u@h"] {
+    for bad in [
+        "example.com",
+        "https://",
+        "https://*.",
+        "https://*.127.0.0.1",
+        "https://a*.example.com",
+        "https://h/p",
+        "https://h?q",
+        "ws://h",
+        "https://u@h",
+    ] {
         assert!(Origin::parse(bad).is_err(), "{bad}");
     }
 }
@@ -107,7 +117,8 @@ fn every_missing_capability_is_named_with_its_line() {
 
 #[test]
 fn a_policy_bounds_what_is_granted() {
-    let because = |policy: &Policy, grants: &[Capability]| effective(&[cap(r#"run "make""#)], grants, policy).map_err(|missing| missing[0].because);
+    let because =
+        |policy: &Policy, grants: &[Capability]| effective(&[cap(r#"run "make""#)], grants, policy).map_err(|missing| missing[0].because);
     let unconfined = Policy { refuse_unconfined: true, refuse_in_place: true, allow: None };
     assert_eq!(because(&unconfined, &[cap(r#"run "make" confine="none""#)]), Err(MissingBecause::Unconfined));
     assert_eq!(because(&unconfined, &[cap(r#"run "make" in-place=#true"#)]), Err(MissingBecause::InPlace));
@@ -154,7 +165,16 @@ fn other() -> impl Strategy<Value = Capability> {
         ("(read|write)", "/?[ab](/[ab]){0,2}").prop_map(|(word, path)| format!("{word} \"{path}\"")),
         "[ab*]{1,4}".prop_map(|host| format!("host \"{host}\"")),
         "[AB]".prop_map(|name| format!("env \"{name}\"")),
-        ("[ab]", prop_oneof![Just("sign=#true"), Just("reveal=#true"), Just("to=\"https://*.a\""), Just("to=\"https://b.a\""), Just("to-command=\"x\" env=\"Y\"")])
+        (
+            "[ab]",
+            prop_oneof![
+                Just("sign=#true"),
+                Just("reveal=#true"),
+                Just("to=\"https://*.a\""),
+                Just("to=\"https://b.a\""),
+                Just("to-command=\"x\" env=\"Y\"")
+            ]
+        )
             .prop_map(|(name, rest)| format!("secret \"{name}\" {rest}")),
         "[ab]".prop_map(|name| format!("registry \"r.example/{name}\"")),
         "[ab]".prop_map(|name| format!("kubernetes context=\"{name}\" namespace=\"n\"")),

@@ -32,7 +32,10 @@ fn natural(nodes: &str) -> Value {
 
 #[test]
 fn without_guidance_nodes_become_what_they_look_like() {
-    assert_eq!(natural("config { keep 5; ratio 1.5; on; off #false; none #null }"), json!({"keep": 5, "ratio": 1.5, "on": true, "off": false, "none": null}));
+    assert_eq!(
+        natural("config { keep 5; ratio 1.5; on; off #false; none #null }"),
+        json!({"keep": 5, "ratio": 1.5, "on": true, "off": false, "none": null})
+    );
     assert_eq!(natural("config { command \"make\" \"dist\" }"), json!({"command": ["make", "dist"]}));
     assert_eq!(natural("config { site root=\"/srv\" { keep 5 } }"), json!({"site": {"root": "/srv", "keep": 5}}));
     assert_eq!(natural("config { check \"a\"; check \"b\" \"c\" }"), json!({"check": ["a", ["b", "c"]]}));
@@ -42,7 +45,8 @@ fn without_guidance_nodes_become_what_they_look_like() {
 
 #[test]
 fn a_lone_reference_keeps_the_values_type() {
-    let nodes = "config { n \"${input.n}\"; text \"n=${input.n}\"; tags \"${input.tags}\"; later \"${step.other.x}\"; literal \"$${input.n}\" }";
+    let nodes =
+        "config { n \"${input.n}\"; text \"n=${input.n}\"; tags \"${input.tags}\"; later \"${step.other.x}\"; literal \"$${input.n}\" }";
     let shaped = shaped(nodes, &Value::Bool(true));
     assert_eq!(shaped.json, json!({"n": 5, "text": "n=5", "tags": ["a", "b"], "later": "${step.other.x}", "literal": "${input.n}"}));
     let unknown: Vec<_> = shaped.unknown.iter().map(|(pointer, reference)| format!("{pointer} {reference}")).collect();
@@ -85,7 +89,10 @@ fn the_schema_guides_the_shape() {
     assert_eq!(json("config { file { a \"A\" } }"), json!({"file": {"a": "A"}}));
     assert_eq!(json("config { file a=\"A\" b=\"B\" }"), json!({"file": {"a": "A", "b": "B"}}));
     assert_eq!(json("config { label \"k\" \"x\" \"y\"; label \"k\" \"z\" }"), json!({"label": {"k": ["x", "y", "z"]}}));
-    assert_eq!(json("config { check \"http://a\" 200; check url=\"http://b\" { header \"A\" \"1\" } }"), json!({"check": [{"url": "http://a", "status": 200}, {"url": "http://b", "header": {"A": "1"}}]}));
+    assert_eq!(
+        json("config { check \"http://a\" 200; check url=\"http://b\" { header \"A\" \"1\" } }"),
+        json!({"check": [{"url": "http://a", "status": 200}, {"url": "http://b", "header": {"A": "1"}}]})
+    );
     assert_eq!(json("config { site \"http://a\" }"), json!({"site": {"url": "http://a"}}));
 }
 

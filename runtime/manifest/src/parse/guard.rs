@@ -17,6 +17,10 @@ const MAX_TAKEN_OUT: usize = 3;
 const MAX_BYTES: usize = 32 << 20;
 /// What one level costs the parser at most, measured: under 8 KiB.
 const STACK_PER_LEVEL: usize = 12 << 10;
+/// What one complaint costs it: after each at the top of the file it goes on a level deeper.
+const STACK_PER_SLIP: usize = 2 << 10;
+/// How many of them have room on any stack.
+const MAX_SLIPS: usize = 128;
 /// What a parse costs beside its levels.
 const STACK_BASE: usize = 1 << 20;
 
@@ -29,19 +33,23 @@ pub(crate) fn check(text: &str) -> Result<(), Box<Mistake>> {
     }
     let Some((at, message)) = too_deep(text.as_bytes()) else { return Ok(()) };
     let span = Span { start: u32::try_from(at).unwrap_or(u32::MAX), len: 1 };
-    Err(Box::new(Mistake::new("relrun::manifest::too-deep", span, message).label("this one").help("close the blocks above it")))
+    Err(Box::new(
+        Mistake::new("relrun::manifest::nesting", span, message).label("this one").help("close what stands open above it, or here"),
+    ))
 }
 
 /// Parses text that [`check`] let through.
 pub(crate) fn parse(text: &str) -> Result<KdlDocument, Vec<Mistake>> {
-    let levels = openings(text);
+    let (levels, slips) = (openings(text), slips(text));
     let plain = |text: &str| KdlDocument::parse_v2(text).map_err(|error| syntax_mistakes(text, &error));
-    if levels <= MAX_DEPTH {
+    if levels <= MAX_DEPTH && slips <= MAX_SLIPS {
         return plain(text);
     }
     let no_room = |message: &str| vec![Mistake::new("relrun::manifest::too-deep", Span::default(), message.to_owned())];
     std::thread::scope(|scope| {
-        let builder = std::thread::Builder::new().name("manifest".to_owned()).stack_size(STACK_BASE + levels * STACK_PER_LEVEL);
+        let builder = std::thread::Builder::new()
+            .name("manifest".to_owned())
+            .stack_size(STACK_BASE + levels * STACK_PER_LEVEL + slips * STACK_PER_SLIP);
         match builder.spawn_scoped(scope, || plain(text)) {
             Ok(thread) => thread.join().unwrap_or_else(|_| Err(no_room("the KDL parser gave up on this file"))),
             Err(error) => Err(no_room(&format!("this machine has no room to parse the file: {error}"))),
@@ -51,7 +59,13 @@ pub(crate) fn parse(text: &str) -> Result<KdlDocument, Vec<Mistake>> {
 
 /// Counts whatever could open a level, wherever it stands.
 fn openings(text: &str) -> usize {
-    text.matches(['{']).count() + text.matches("/*").count() + text.matches("/-").count()
+    text.matches('{').count() + text.matches("/*").count() + text.matches("/-").count()
+}
+
+/// Counts whatever could make the parser give up on the top of the file: what closes nothing, and what a broken string leaves behind. Every
+/// line counts too, for what nobody thought of.
+fn slips(text: &str) -> usize {
+    text.matches(['}', '#', '\n']).count()
 }
 
 /// Returns where the first level begins that is too deep, and what to say about it.
@@ -73,7 +87,7 @@ fn too_deep(text: &[u8]) -> Option<(usize, String)> {
                 1
             }
             b'/' => match text.get(at + 1) {
-                Some(b'/') => find(&text[at..], b"\n"),
+                Some(b'/') => line(&text[at..]),
                 Some(b'*') => match comment(&text[at..]) {
                     Some(len) => len,
                     None => return Some((at, format!("comments stand more than {MAX_DEPTH} deep in each other"))),
@@ -84,7 +98,10 @@ fn too_deep(text: &[u8]) -> Option<(usize, String)> {
                 }
                 _ => 1,
             },
-            b'#' | b'"' => string(&text[at..]),
+            b'#' | b'"' => match string(&text[at..]) {
+                Some(len) => len,
+                None => return Some((at, "this string has no end".to_owned())),
+            },
             _ => 1,
         };
     }
@@ -124,35 +141,42 @@ fn comment(text: &[u8]) -> Option<usize> {
     Some(at)
 }
 
-/// Returns the length of the string, plain or raw, of one line or several, that begins here; 1 where none does.
-fn string(text: &[u8]) -> usize {
+/// Returns the length of the string, plain or raw, of one line or several, that begins here; 1 where none does. One of several lines without
+/// an end is no length: the parser looks for the end from each place again.
+fn string(text: &[u8]) -> Option<usize> {
     let hashes = text.iter().take_while(|byte| **byte == b'#').count();
     let body = &text[hashes..];
     if !body.starts_with(b"\"") {
-        return hashes.max(1);
+        return Some(hashes.max(1));
     }
     let quotes: &[u8] = if body.starts_with(b"\"\"\"") { b"\"\"\"" } else { b"\"" };
     let close = [quotes, &text[..hashes]].concat();
-    let inner = &body[quotes.len()..];
-    let len = if hashes > 0 { find(inner, &close) } else { find_unescaped(inner, &close) };
-    hashes + quotes.len() + len
-}
-
-/// Returns how far it is to behind the needle, or to the end.
-fn find(text: &[u8], needle: &[u8]) -> usize {
-    text.windows(needle.len()).position(|window| window == needle).map_or(text.len(), |at| at + needle.len())
-}
-
-fn find_unescaped(text: &[u8], needle: &[u8]) -> usize {
-    let mut at = 0;
-    while at < text.len() {
-        if text[at] == b'\\' {
-            at += 2;
-        } else if text[at..].starts_with(needle) {
-            return at + needle.len();
-        } else {
-            at += 1;
+    let (mut at, inner) = (0, &body[quotes.len()..]);
+    while at < inner.len() {
+        if inner[at..].starts_with(&close) {
+            return Some(hashes + quotes.len() + at + close.len());
         }
+        if quotes.len() == 1 && newline(&inner[at..]) > 0 {
+            return Some(hashes + quotes.len() + at);
+        }
+        // An escape of a plain string; one before a line's end takes the line's end out.
+        at += if inner[at] == b'\\' && hashes == 0 { 1 + newline(&inner[at + 1..]).max(1) } else { 1 };
     }
-    text.len()
+    (quotes.len() == 1 && hashes == 0).then_some(text.len())
+}
+
+/// Returns the length of the line's end that stands here, or 0. KDL knows more of them than most.
+fn newline(text: &[u8]) -> usize {
+    match text {
+        [b'\r', b'\n', ..] => 2,
+        [b'\n' | b'\r' | 0x0b | 0x0c, ..] => 1,
+        [0xc2, 0x85, ..] => 2,
+        [0xe2, 0x80, 0xa8 | 0xa9, ..] => 3,
+        _ => 0,
+    }
+}
+
+/// Returns how far it is to the end of the line.
+fn line(text: &[u8]) -> usize {
+    (0..text.len()).find(|at| newline(&text[*at..]) > 0).unwrap_or(text.len())
 }

@@ -100,7 +100,11 @@ fn read_source(from: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned
     if source.is_none() {
         let mistake = Mistake::new("relrun::manifest::secret-source", from.span, format!("no secret can come from `{}`", from.value));
         let help = "write `env:NAME`, `file:PATH` or `cmd:PROGRAM ARG…`; the secret itself never stands in a manifest";
-        out.push(mistake.label("not a source").help(if is_variable(from) && from.value == from.to_uppercase() { format!("did you mean `env:{}`? {help}", from.value) } else { help.to_owned() }));
+        out.push(mistake.label("not a source").help(if is_variable(from) && from.value == from.to_uppercase() {
+            format!("did you mean `env:{}`? {help}", from.value)
+        } else {
+            help.to_owned()
+        }));
     }
     source.map(|source| Spanned::new(source, from.span))
 }

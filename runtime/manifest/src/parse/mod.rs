@@ -78,7 +78,9 @@ fn unique<'a>(names: impl IntoIterator<Item = &'a Spanned<String>>, what: &str, 
             }
             std::collections::hash_map::Entry::Occupied(first) if *first.get() != name.span => {
                 let mistake = Mistake::new("relrun::manifest::duplicate", name.span, format!("there are two {what} `{}`", name.value));
-                out.push(mistake.label("again here").also(*first.get(), "first here").help("give one of them another name, or leave it out"));
+                out.push(
+                    mistake.label("again here").also(*first.get(), "first here").help("give one of them another name, or leave it out"),
+                );
             }
             std::collections::hash_map::Entry::Occupied(_) => {}
         }
