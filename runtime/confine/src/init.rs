@@ -10,6 +10,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::stat::{Mode, umask};
+use nix::sys::utsname::uname;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, chdir, pivot_root, sethostname, setsid};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const NONE: Option<&str> = None;
+
+/// The kernel takes no lower `pid_max` (its reserved numbers, and one).
+const LEAST_PID_MAX: u64 = 301;
 
 /// What process 1 does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +68,7 @@ fn begin(task: &Task) -> Result<Pid, ConfineError> {
     // What a command makes must not depend on who runs it.
     umask(Mode::from_bits_truncate(0o022));
     sethostname("relrun").map_err(unavailable("a host name of its own is refused"))?;
-    enter_root(&task.base)?;
+    enter_root(&task.base, task.command.limits.processes)?;
     hold::drop_capabilities()?;
     hold::landlock(&task.writable, task.network)?;
     hold::limit(&task.command.limits)?;
@@ -74,12 +78,8 @@ fn begin(task: &Task) -> Result<Pid, ConfineError> {
     task.command.start()
 }
 
-fn enter_root(base: &Path) -> Result<(), ConfineError> {
-    let proc_help = "a container that masks parts of /proc allows no new one: start it with `--security-opt systempaths=unconfined`; or add confine=\"none\" to the `run` grant";
-    let sealed = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
-    // Read-only: for root, half of /proc/sys is writable whatever its capabilities.
-    mount(Some("proc"), &base.join("proc"), Some("proc"), sealed, NONE)
-        .map_err(|errno| ConfineError::unavailable("no /proc of its own", errno, proc_help))?;
+fn enter_root(base: &Path, processes: Option<u64>) -> Result<(), ConfineError> {
+    mount_proc(&base.join("proc"), processes)?;
     chdir(base).map_err(unavailable("the root cannot be entered"))?;
     // The old root comes to lie over the new one at the same place, and is taken off (`pivot_root(2)`).
     pivot_root(".", ".").map_err(unavailable("the root cannot be changed"))?;
@@ -87,6 +87,30 @@ fn enter_root(base: &Path) -> Result<(), ConfineError> {
     chdir("/").map_err(unavailable("the root cannot be entered"))?;
     let sealed = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_RDONLY;
     mount(NONE, "/", NONE, sealed, NONE).map_err(unavailable("the root cannot be made read-only"))
+}
+
+fn mount_proc(place: &Path, processes: Option<u64>) -> Result<(), ConfineError> {
+    let help = "a container that masks parts of /proc allows no new one: start it with `--security-opt systempaths=unconfined`; or add confine=\"none\" to the `run` grant";
+    let failed = |errno| ConfineError::unavailable("no /proc of its own", errno, help);
+    let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), place, Some("proc"), plain, NONE).map_err(failed)?;
+    if let Some(most) = processes.filter(|_| pid_max_is_the_namespaces_own()) {
+        let most = most.max(LEAST_PID_MAX).to_string();
+        std::fs::write(place.join("sys/kernel/pid_max"), most).map_err(|error| ConfineError::machine("limit the processes", error))?;
+    }
+    // For root, half of /proc/sys is writable whatever its capabilities.
+    mount(NONE, place, NONE, plain | MsFlags::MS_RDONLY | MsFlags::MS_REMOUNT | MsFlags::MS_BIND, NONE).map_err(failed)
+}
+
+/// Returns whether `pid_max` belongs to the process namespace: since Linux 6.14. Before, it is the whole machine's, and not to be touched.
+fn pid_max_is_the_namespaces_own() -> bool {
+    let Ok(system) = uname() else { return false };
+    system.release().to_str().and_then(version).is_some_and(|version| version >= (6, 14))
+}
+
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|character: char| !character.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 fn unavailable(what: &'static str) -> impl Fn(Errno) -> ConfineError {
@@ -168,5 +192,18 @@ pub(crate) fn collect_until(leader: Pid) -> Exit {
             Err(Errno::EINTR) => {}
             Err(_) => return Exit::Code(255),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_told_apart() {
+        assert_eq!(version("6.18.44-fc"), Some((6, 18)));
+        assert_eq!(version("5.4.0-91-generic"), Some((5, 4)));
+        assert!(version("6.9") < Some((6, 14)) && version("7.0") >= Some((6, 14)));
+        assert_eq!(version("unknown"), None);
     }
 }

@@ -133,7 +133,8 @@ fn add_links(plan: &Plan, root: &OwnedFd) -> Result<(), ConfineError> {
 
 fn hide(plan: &Plan, root: &OwnedFd) -> Result<(), ConfineError> {
     for path in &plan.hidden {
-        let point = Walk { plan, root }.to(path, path.is_dir())?;
+        // It is there, and found whatever it is.
+        let point = Walk { plan, root }.to(path, false)?;
         if is_directory(&stat(&point)?) {
             mount(
                 Some("tmpfs"),

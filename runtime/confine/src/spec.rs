@@ -77,7 +77,8 @@ pub struct Limits {
     pub address_space: Option<u64>,
     /// Bytes of the largest file that it may write.
     pub file_size: Option<u64>,
-    /// Processes of this user in the namespace; the kernel does not hold root to it.
+    /// Processes and threads at once: of this command where it is confined, of this user where it is not. Root is held to it only where it is confined, and only
+    /// since Linux 6.14; then to no fewer than 300.
     pub processes: Option<u64>,
     /// Open files of each process.
     pub open_files: Option<u64>,

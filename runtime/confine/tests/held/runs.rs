@@ -14,6 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("standard_input_arrives_whole", standard_input_arrives_whole),
         trial("much_output_streams", much_output_streams),
         trial("what_does_not_start_says_why", what_does_not_start_says_why),
+        trial("processes_are_limited", processes_are_limited),
         trial("without_namespaces_nothing_runs", without_namespaces_nothing_runs),
         trial("limits_are_set", limits_are_set),
         trial("a_supervisor_that_is_none_is_an_error", a_supervisor_that_is_none_is_an_error),
@@ -109,6 +110,13 @@ fn what_does_not_start_says_why() {
     assert!(error.to_string().contains("there is no directory /work/absent"), "{error}");
     let error = Step::sh("").with(|spec| spec.program = PathBuf::from("/no/such/program")).try_run().unwrap_err();
     assert!(matches!(error, ConfineError::Start { .. }), "{error:?}");
+}
+
+/// Bounded, so that a fault costs this machine 600 sleeping processes and no more.
+fn processes_are_limited() {
+    let script = "i=0; while [ $i -lt 600 ]; do sleep 20 & i=$((i+1)); done; echo all";
+    let ran = Step::sh(script).with(|spec| spec.limits.processes = Some(400)).run();
+    assert!(!ran.exit.success() && ran.stdout.is_empty(), "{ran:?}");
 }
 
 /// In a namespace that allows no further ones: the script must not run, and the answer names the setting.
