@@ -1,5 +1,7 @@
 //! Every example of `docs/manifest.md` is accepted.
 
+#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
+
 use relrun_manifest::{parse, parse_project};
 
 const PAGE: &str = include_str!("../../../docs/manifest.md");
@@ -17,7 +19,7 @@ fn blocks(info: &str) -> Vec<(usize, String)> {
                     found.push((first, text));
                 }
             }
-            (None, Some((_, _, text))) => *text += &format!("{line}\n"),
+            (None, Some((_, _, text))) => text.extend([line, "\n"]),
             (None, None) => {}
         }
     }

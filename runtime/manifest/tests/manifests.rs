@@ -1,5 +1,7 @@
 //! Whole manifests: good ones give the model, bad ones give every mistake at once, as a person reads it.
 
+#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
+
 use relrun_manifest::{Diagnostics, HostAddress, Manifest, Namespace, Scalar, Selector, VersionRule, parse};
 use std::time::Duration;
 
@@ -35,7 +37,7 @@ fn the_contracts_example_gives_the_model() {
     assert_eq!(labels["tier"], "test");
     let web = &roll_out.steps[0];
     assert_eq!((web.retry.attempts, web.retry.backoff), (3, Duration::from_secs(1)));
-    assert_eq!(web.timeout, Some(Duration::from_secs(300)));
+    assert_eq!(web.timeout, Some(Duration::from_mins(5)));
     let names: Vec<_> = web.references().map(|reference| (reference.namespace, reference.path.join("."))).collect();
     assert_eq!(names, [(Namespace::Step, "site.dist".to_owned()), (Namespace::Input, "who".to_owned())]);
     let Scalar::String(source) = &web.config.children[0].args[0].value else { panic!("{:?}", web.config) };

@@ -1,5 +1,7 @@
 //! What stands beside the manifest's text: typed values of inputs, the compiled form, and that nothing panics.
 
+#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
+
 use proptest::prelude::*;
 use relrun_manifest::{Input, Manifest, Project, StateSetting, parse, parse_input_value, parse_project};
 use serde_json::{Value, json};

@@ -41,9 +41,7 @@ impl ConfigSchema {
 pub fn check(shaped: &Shaped, schema: &ConfigSchema) -> Vec<Mistake> {
     let mut mistakes = shaped.mistakes.clone();
     for error in schema.validator.iter_errors(&shaped.json) {
-        if !depends_on_unknown(&error, shaped) {
-            report(&error, shaped, schema, &mut mistakes);
-        }
+        report(&error, shaped, schema, &mut mistakes);
     }
     mistakes
 }
@@ -63,9 +61,17 @@ fn depends_on_unknown(error: &ValidationError<'_>, shaped: &Shaped) -> bool {
 }
 
 fn report(error: &ValidationError<'_>, shaped: &Shaped, schema: &ConfigSchema, out: &mut Vec<Mistake>) {
+    if depends_on_unknown(error, shaped) {
+        return;
+    }
     let path = error.instance_path().as_str();
     let span = shaped.span(path);
     match error.kind() {
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } if meant(context, path).is_some() => {
+            for inner in meant(context, path).into_iter().flatten() {
+                report(inner, shaped, schema, out);
+            }
+        }
         ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             let known = fields(error, schema);
             out.extend(unexpected.iter().map(|name| unknown_field(name, path, &known, shaped)));
@@ -84,6 +90,14 @@ fn report(error: &ValidationError<'_>, shaped: &Shaped, schema: &ConfigSchema, o
             out.push(Mistake::new("relrun::config::invalid", span, message));
         }
     }
+}
+
+/// Of several choices, the one that the value's type speaks for, if it is one alone: its own complaints say more than "none of them".
+fn meant<'a>(choices: &'a [Vec<ValidationError<'static>>], path: &str) -> Option<&'a Vec<ValidationError<'static>>> {
+    let other_type =
+        |error: &ValidationError<'_>| matches!(error.kind(), ValidationErrorKind::Type { .. }) && error.instance_path().as_str() == path;
+    let mut fitting = choices.iter().filter(|errors| !errors.iter().any(other_type));
+    fitting.next().filter(|_| fitting.next().is_none())
 }
 
 fn unknown_field(name: &str, path: &str, known: &[&str], shaped: &Shaped) -> Mistake {

@@ -168,9 +168,8 @@ fn string(text: &[u8]) -> Option<usize> {
 /// Returns the length of the line's end that stands here, or 0. KDL knows more of them than most.
 fn newline(text: &[u8]) -> usize {
     match text {
-        [b'\r', b'\n', ..] => 2,
+        [b'\r', b'\n', ..] | [0xc2, 0x85, ..] => 2,
         [b'\n' | b'\r' | 0x0b | 0x0c, ..] => 1,
-        [0xc2, 0x85, ..] => 2,
         [0xe2, 0x80, 0xa8 | 0xa9, ..] => 3,
         _ => 0,
     }
