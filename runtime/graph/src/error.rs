@@ -180,9 +180,8 @@ pub(crate) fn known<'a>(what: &str, wrong: &str, names: impl IntoIterator<Item =
     if names.is_empty() {
         return format!("there are no {what}");
     }
-    let nearest = names.iter().map(|name| (strsim::jaro_winkler(wrong, name), name)).filter(|(likeness, _)| *likeness > 0.75);
-    let meant = match nearest.max_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((_, name)) => format!("did you mean \"{name}\"? "),
+    let meant = match relrun_manifest::nearest(wrong, names.iter().copied()) {
+        Some(name) => format!("did you mean \"{name}\"? "),
         None => String::new(),
     };
     let rest = names.len().saturating_sub(SHOWN);

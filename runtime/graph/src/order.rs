@@ -115,7 +115,8 @@ fn a_cycle(waits: &Waits) -> Option<Vec<EdgeIndex>> {
 
 fn shortest_round(waits: &Waits, knot: &[NodeIndex]) -> Option<Vec<EdgeIndex>> {
     let inside: BTreeSet<NodeIndex> = knot.iter().copied().collect();
-    let named = |node: &&NodeIndex| waits.edges(**node).any(|edge| matches!(edge.weight(), Why::Wire(_)) && inside.contains(&edge.target()));
+    let named =
+        |node: &&NodeIndex| waits.edges(**node).any(|edge| matches!(edge.weight(), Why::Wire(_)) && inside.contains(&edge.target()));
     let start = *inside.iter().find(named).or_else(|| inside.first())?;
     let mut came: Vec<Option<EdgeIndex>> = vec![None; waits.node_count()];
     let mut queue = VecDeque::from([start]);
@@ -160,7 +161,11 @@ fn explain(outline: &Outline<'_>, waits: &Waits, cycle: &[EdgeIndex]) -> GraphEr
             span: wire.span.into(),
         };
     }
-    let stops: Vec<String> = cycle.iter().filter_map(|&edge| waits.edge_endpoints(edge)).filter_map(|(from, _)| named(outline, waits[from])).collect();
+    let stops: Vec<String> = cycle
+        .iter()
+        .filter_map(|&edge| waits.edge_endpoints(edge))
+        .filter_map(|(from, _)| named(outline, waits[from], wires.is_empty()))
+        .collect();
     let around = stops.iter().chain(stops.first()).map(String::as_str).collect::<Vec<_>>();
     let what = match (wires.is_empty(), crosses) {
         (true, _) => "phases",
@@ -170,9 +175,11 @@ fn explain(outline: &Outline<'_>, waits: &Waits, cycle: &[EdgeIndex]) -> GraphEr
     GraphError::Cycle { what, path: around.join(" → "), lines: whys().filter_map(|why| line(outline, why)).collect() }
 }
 
-/// One name a phase is enough: the barrier behind its steps goes unsaid.
-fn named(outline: &Outline<'_>, stop: Stop) -> Option<String> {
+/// One name a phase is enough: the barrier behind its steps goes unsaid, and where only phases wait for one another, so do the steps.
+fn named(outline: &Outline<'_>, stop: Stop, only_phases: bool) -> Option<String> {
     match stop {
+        Stop::Open(phase) if only_phases => Some(outline.phases[phase].name.value.clone()),
+        Stop::Step(_) if only_phases => None,
         Stop::Step(step) => Some(outline.name(step).to_owned()),
         Stop::Open(phase) => Some(format!("phase {}", outline.phases[phase].name.value)),
         Stop::Closed(_) => None,
@@ -187,7 +194,7 @@ fn line(outline: &Outline<'_>, why: Why) -> Option<LabeledSpan> {
         }
         Why::After(no) => {
             let after = outline.after[no];
-            (format!("phase {} → phase {}", outline.phases[after.from].name.value, outline.phases[after.to].name.value), after.span)
+            (format!("{} → {}", outline.phases[after.from].name.value, outline.phases[after.to].name.value), after.span)
         }
         Why::Inside => return None,
     };

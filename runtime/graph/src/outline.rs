@@ -39,7 +39,8 @@ impl<'m> Outline<'m> {
     /// Numbers the steps and follows every name. Names are unique in a parsed manifest; of two equal ones the first is meant.
     pub(crate) fn of(manifest: &'m Manifest, errors: &mut Vec<GraphError>) -> Self {
         let phases = manifest.phases.as_slice();
-        let numbered = phases.iter().enumerate().flat_map(|(no, phase)| phase.steps.iter().enumerate().map(move |(at, step)| (no, at, step)));
+        let numbered =
+            phases.iter().enumerate().flat_map(|(no, phase)| phase.steps.iter().enumerate().map(move |(at, step)| (no, at, step)));
         let mut outline = Self { phases, steps: numbered.collect(), wires: Vec::new(), after: Vec::new() };
         outline.follow_steps(errors);
         outline.follow_phases(errors);

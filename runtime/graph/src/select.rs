@@ -27,8 +27,11 @@ pub(crate) fn places(phases: &[Phase], environments: &[Environment], errors: &mu
 
 fn place(phase: &Phase, environments: &[Environment], errors: &mut Vec<GraphError>) -> Option<Vec<EnvironmentId>> {
     let selector = phase.environments.as_ref()?;
-    let matched: Vec<EnvironmentId> =
-        (0_u32..).zip(environments).filter(|(_, environment)| matches(&selector.value, environment)).map(|(no, _)| EnvironmentId(no)).collect();
+    let matched: Vec<EnvironmentId> = (0_u32..)
+        .zip(environments)
+        .filter(|(_, environment)| matches(&selector.value, environment))
+        .map(|(no, _)| EnvironmentId(no))
+        .collect();
     if let Selector::Names(names) = &selector.value {
         for name in names.iter().filter(|name| environments.iter().all(|environment| environment.name.value != **name)) {
             let help = known("environments", name, environments.iter().map(|environment| environment.name.as_str()));
@@ -110,7 +113,10 @@ pub(crate) fn narrow(
             let help = known("environments", name, environments.iter().map(|environment| environment.name.as_str()));
             errors.push(GraphError::NoSuchEnvironment { name: name.clone(), help });
         } else if found.is_some_and(|at| !used[at]) {
-            errors.push(GraphError::NothingThere { name: name.clone(), help: "-e narrows what the phases' `environments` choose; it never widens it".into() });
+            errors.push(GraphError::NothingThere {
+                name: name.clone(),
+                help: "-e narrows what the phases' `environments` choose; it never widens it".into(),
+            });
         }
     }
 }

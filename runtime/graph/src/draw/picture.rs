@@ -78,7 +78,8 @@ impl Picture {
         let mut tails: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (phase, nodes) in phases {
             let inside = |id: &crate::NodeId| graph.node(*id).phase_index == *phase;
-            let roots: Vec<usize> = nodes.iter().filter(|node| !graph.dependencies(node.id).iter().any(inside)).map(|node| place[node.id.index()]).collect();
+            let roots: Vec<usize> =
+                nodes.iter().filter(|node| !graph.dependencies(node.id).iter().any(inside)).map(|node| place[node.id.index()]).collect();
             let ends = nodes.iter().filter(|node| !graph.dependents(node.id).iter().any(inside)).map(|node| place[node.id.index()]);
             tails.insert(*phase, ends.collect());
             // A lone step is its own phase, and needs no box to say so.

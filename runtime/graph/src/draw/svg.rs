@@ -119,7 +119,10 @@ impl RenderBackend for Canvas {
         self.grow(start);
         self.grow(stop);
         let stroke = web(Some(look.line_color));
-        self.put(format_args!("<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"{stroke}\"/>", start.x, start.y, stop.x, stop.y));
+        self.put(format_args!(
+            "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"{stroke}\"/>",
+            start.x, start.y, stop.x, stop.y
+        ));
     }
 
     fn draw_circle(&mut self, at: Point, size: Point, look: &StyleAttr, _properties: Option<String>) {
@@ -127,7 +130,10 @@ impl RenderBackend for Canvas {
         self.grow(Point::new(at.x + size.x / 2.0, at.y + size.y / 2.0));
         let (fill, stroke) = (web(look.fill_color), web(Some(look.line_color)));
         let (rx, ry) = (size.x / 2.0, size.y / 2.0);
-        self.put(format_args!("<ellipse cx=\"{:.1}\" cy=\"{:.1}\" rx=\"{rx:.1}\" ry=\"{ry:.1}\" fill=\"{fill}\" stroke=\"{stroke}\"/>", at.x, at.y));
+        self.put(format_args!(
+            "<ellipse cx=\"{:.1}\" cy=\"{:.1}\" rx=\"{rx:.1}\" ry=\"{ry:.1}\" fill=\"{fill}\" stroke=\"{stroke}\"/>",
+            at.x, at.y
+        ));
     }
 
     fn draw_text(&mut self, at: Point, text: &str, look: &StyleAttr) {
@@ -143,7 +149,7 @@ impl RenderBackend for Canvas {
         for (no, line) in text.lines().enumerate() {
             let weight = if no == 0 { " font-weight=\"600\"" } else { "" };
             self.put(format_args!(
-                "<text x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" dominant-baseline=\"central\" fill=\"{color}\"{weight}>{}</text>",
+                "<text x=\"{:.1}\" y=\"{y:.1}\" dy=\"0.35em\" text-anchor=\"middle\" fill=\"{color}\"{weight}>{}</text>",
                 at.x,
                 escape(line)
             ));
@@ -174,7 +180,9 @@ impl RenderBackend for Canvas {
         }
         let dash = if dashed { " stroke-dasharray=\"5 4\"" } else { "" };
         let stroke = web(Some(look.line_color));
-        self.put(format_args!("<path d=\"{way}\" fill=\"none\" stroke=\"{stroke}\" stroke-width=\"1.3\"{dash} marker-end=\"url(#head)\"/>"));
+        self.put(format_args!(
+            "<path d=\"{way}\" fill=\"none\" stroke=\"{stroke}\" stroke-width=\"1.3\"{dash} marker-end=\"url(#head)\"/>"
+        ));
     }
 
     fn create_clip(&mut self, _at: Point, _size: Point, _rounded: usize) -> ClipHandle {

@@ -4,8 +4,8 @@
 
 use relrun_graph::{Graph, GraphErrors, Selection};
 use relrun_manifest::{
-    ConfigNode, Environment, Limits, Manifest, Namespace, OnFailure, Package, PackageName, Part, Phase, Reads, ReadsFrom, Reference, Retry, Role, Scalar,
-    Selector, Span, Spanned, Step, Template, VersionRule, Writes,
+    ConfigNode, Environment, Limits, Manifest, Namespace, OnFailure, Package, PackageName, Part, Phase, Reads, ReadsFrom, Reference, Retry,
+    Role, Scalar, Selector, Span, Spanned, Step, Template, VersionRule, Writes,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
