@@ -103,8 +103,9 @@ fn deep_and_long_text_is_refused_in_time() {
         "a {}\n".repeat(n) + "a {",
     ];
     for text in nested {
-        let wrong = parse("release.kdl", &text, &[]).unwrap_err();
-        assert!(wrong.mistakes().len() <= 100, "{}: {}", &text[..8], wrong.mistakes().len());
+        let start = std::time::Instant::now();
+        assert!(parse("release.kdl", &text, &[]).is_err(), "{:?}", text.get(..7));
+        assert!(start.elapsed().as_secs() < 30, "{:?}", text.get(..7));
     }
     assert!(parse("release.kdl", &" ".repeat((32 << 20) + 1), &[]).is_err());
 }

@@ -3,7 +3,7 @@
 use super::cover::normal_path;
 use super::{ArgPattern, Capability, Confine, HttpGrant, Origin, RunGrant, SecretGrant, SecretTarget};
 use crate::parse::form;
-use crate::parse::tree::{self, Node};
+use crate::parse::tree::{self, Node, Read};
 use crate::parse::words::CAPABILITIES;
 use crate::{Mistake, Span, Spanned};
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ impl Capability {
     /// Reads one line in the words of a `grant` block, as plugins' `resolve` answers them.
     pub fn parse(line: &str) -> Result<Self, CapabilityError> {
         let mut mistakes = Vec::new();
-        let nodes = tree::read(line, &mut mistakes).unwrap_or_default();
+        let (Read::Whole(nodes) | Read::Part(nodes)) = tree::read(line, &mut mistakes);
         for node in &nodes {
             match CAPABILITIES.iter().find(|word| word.name == node.name.value) {
                 Some(word) => form::check_node(node, word, &mut mistakes),

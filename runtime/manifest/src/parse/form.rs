@@ -7,12 +7,7 @@ use crate::{Mistake, Span, Spanned, nearest};
 
 /// Checks the nodes of a block.
 pub(crate) fn check_block(nodes: &[Node], words: &'static [&'static Word], owner: Option<&Node>, out: &mut Vec<Mistake>) {
-    for node in nodes {
-        match words.iter().find(|word| word.name == node.name.value) {
-            Some(word) => check_node(node, word, out),
-            None => out.push(unknown_node(node, words, owner)),
-        }
-    }
+    check_nodes(nodes, words, owner, out);
     for word in words {
         let mut found = nodes.iter().filter(|node| node.name.value == word.name);
         let first = found.next();
@@ -30,6 +25,16 @@ pub(crate) fn check_block(nodes: &[Node], words: &'static [&'static Word], owner
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// Checks nodes of a block of which others may be missing.
+pub(crate) fn check_nodes(nodes: &[Node], words: &'static [&'static Word], owner: Option<&Node>, out: &mut Vec<Mistake>) {
+    for node in nodes {
+        match words.iter().find(|word| word.name == node.name.value) {
+            Some(word) => check_node(node, word, out),
+            None => out.push(unknown_node(node, words, owner)),
         }
     }
 }

@@ -11,6 +11,7 @@ mod phase;
 mod project;
 mod references;
 mod scalar;
+mod scan;
 mod step;
 pub(crate) mod tree;
 pub(crate) mod words;
@@ -26,13 +27,24 @@ use tree::Node;
 /// Every mistake in the file, at once.
 pub fn parse(file_name: &str, text: &str, bundled: &[&str]) -> Result<Manifest, Diagnostics> {
     let mut mistakes = Vec::new();
-    let manifest = tree::read(text, &mut mistakes).and_then(|nodes| {
-        form::check_block(&nodes, words::MANIFEST, None, &mut mistakes);
-        build(&nodes, bundled, &mut mistakes)
-    });
+    let manifest = checked(text, words::MANIFEST, &mut mistakes).and_then(|nodes| build(&nodes, bundled, &mut mistakes));
     match manifest {
         Some(manifest) if mistakes.is_empty() => Ok(manifest),
         _ => Err(Diagnostics::new(file_name, text, mistakes)),
+    }
+}
+
+/// Returns the nodes of a file, their form checked; absent where only some could be read, because what these say of the others proves nothing.
+fn checked(text: &str, words: &'static [&'static words::Word], out: &mut Vec<Mistake>) -> Option<Vec<Node>> {
+    match tree::read(text, out) {
+        tree::Read::Whole(nodes) => {
+            form::check_block(&nodes, words, None, out);
+            Some(nodes)
+        }
+        tree::Read::Part(nodes) => {
+            form::check_nodes(&nodes, words, None, out);
+            None
+        }
     }
 }
 

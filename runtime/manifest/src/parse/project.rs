@@ -1,7 +1,7 @@
 //! The project's `relrun.kdl`.
 
 use super::tree::Node;
-use super::{environment, form, step, tree, unique, words};
+use super::{checked, environment, step, unique, words};
 use crate::{Diagnostics, Mistake, Policy, Project, StateSetting, nearest};
 
 /// Parses a `relrun.kdl`.
@@ -10,10 +10,7 @@ use crate::{Diagnostics, Mistake, Policy, Project, StateSetting, nearest};
 /// Every mistake in the file, at once. A policy that does not parse is an error, never a fallback.
 pub fn parse_project(file_name: &str, text: &str) -> Result<Project, Diagnostics> {
     let mut mistakes = Vec::new();
-    let project = tree::read(text, &mut mistakes).map(|nodes| {
-        form::check_block(&nodes, words::PROJECT, None, &mut mistakes);
-        build(&nodes, &mut mistakes)
-    });
+    let project = checked(text, words::PROJECT, &mut mistakes).map(|nodes| build(&nodes, &mut mistakes));
     match project {
         Some(project) if mistakes.is_empty() => Ok(project),
         _ => Err(Diagnostics::new(file_name, text, mistakes)),

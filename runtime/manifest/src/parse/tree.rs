@@ -80,19 +80,47 @@ fn text_of(value: &Spanned<Value>) -> Option<Spanned<String>> {
     }
 }
 
-/// Reads a file into its nodes; what cannot be read is reported, and nothing is returned then.
-pub(crate) fn read(text: &str, mistakes: &mut Vec<Mistake>) -> Option<Vec<Node>> {
-    if let Err(mistake) = guard::check(text) {
-        mistakes.push(*mistake);
-        return None;
-    }
+/// The nodes of a file.
+pub(crate) enum Read {
+    /// All of them.
+    Whole(Vec<Node>),
+    /// Those that could be read.
+    Part(Vec<Node>),
+}
+
+/// Reads a file into its nodes; what cannot be read is reported, and the nodes beside it are returned.
+pub(crate) fn read(text: &str, mistakes: &mut Vec<Mistake>) -> Read {
+    let ends = match guard::check(text) {
+        Ok(ends) => ends,
+        Err(mistake) => {
+            mistakes.push(*mistake);
+            return Read::Part(Vec::new());
+        }
+    };
     match guard::parse(text) {
-        Ok(document) => Some(Reader { text, mistakes }.nodes(&document)),
+        Ok(document) => Read::Whole(Reader { text, mistakes }.nodes(&document)),
         Err(found) => {
             mistakes.extend(found);
-            None
+            let rest = guard::parse(&without_broken(text, &ends));
+            Read::Part(rest.map(|document| Reader { text, mistakes }.nodes(&document)).unwrap_or_default())
         }
     }
+}
+
+/// Returns the text with spaces in place of the nodes that cannot be read, so that all others keep their places.
+fn without_broken(text: &str, ends: &[usize]) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut start = 0;
+    for end in ends.iter().copied().chain([text.len()]) {
+        let Some(node) = text.get(start..end) else { continue };
+        if guard::parse(node).is_ok() {
+            kept.push_str(node);
+        } else {
+            kept.extend(node.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
+        }
+        start = end;
+    }
+    kept
 }
 
 /// Turns the parser's own complaint into a mistake.
