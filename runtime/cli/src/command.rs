@@ -1,0 +1,50 @@
+//! One function a command: words in, exit code out.
+
+mod cache;
+mod doctor;
+mod inspect;
+mod lock;
+mod plan;
+mod releases;
+mod run;
+
+pub(crate) use doctor::{completions, doctor};
+
+use crate::args::{Cli, Command};
+use relrun_engine::{EngineError, Exit};
+
+/// Does what was asked.
+pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
+    match &cli.command {
+        Command::Apply(args) => run::apply(cli, args).await,
+        Command::Retry { at, run, input } => run::retry(cli, at, run, input).await,
+        Command::Continue { at, run } => run::resume(cli, at, run).await,
+        Command::Cancel { at, run } => run::cancel(cli, at, run).await,
+        Command::Undo { at, environment, run } => run::undo(cli, at, environment, run).await,
+        Command::Rollback { environment, to, deployment, manifest, run } => {
+            let request = relrun_engine::command::RollbackRequest { environment: environment.clone(), to: *to, deployment: deployment.clone() };
+            run::rollback(cli, manifest, &request, run).await
+        }
+        Command::Destroy { environment, deployment, manifest, run } => {
+            let request = relrun_engine::command::BackRequest {
+                release: None,
+                environments: vec![environment.clone()],
+                deployment: deployment.clone(),
+            };
+            run::destroy(cli, manifest, &request, run).await
+        }
+        Command::Settle { release, step, done, manifest, .. } => run::settle(cli, manifest, *release, step, *done),
+        Command::Approve { release, gate, comment, manifest } => run::approve(cli, manifest, *release, gate, comment.clone()),
+        Command::Plan(args) => plan::plan(cli, args).await,
+        Command::Check(target) => plan::check(cli, target).await,
+        Command::Graph { target, out } => plan::graph(cli, target, out.as_deref()),
+        Command::Why { step, target } => inspect::why(cli, step, target).await,
+        Command::Status { environment, manifest } => inspect::status(cli, environment.as_deref(), manifest),
+        Command::Logs { release, step, manifest } => inspect::logs(cli, release.as_deref(), step.as_deref(), manifest),
+        Command::Releases(command) => releases::dispatch(cli, command),
+        Command::Lock(command) => lock::dispatch(cli, command),
+        Command::Cache(command) => cache::dispatch(cli, command),
+        Command::Doctor => doctor(cli),
+        Command::Completions { shell } => completions(*shell),
+    }
+}

@@ -1,0 +1,176 @@
+//! `why`, `status`, `logs`: questions that change nothing.
+
+use super::run::{Opened, request};
+use crate::args::{Cli, Format, ManifestArg, Target};
+use crate::open::Access;
+use crate::show;
+use relrun_engine::query::Why;
+use relrun_engine::{EngineError, Exit, command, query, words};
+use relrun_ledger::{Deployments, EnvironmentState, Release, ReleaseId, Status, StepState, Summary};
+use relrun_store::StreamId;
+
+pub(super) async fn why(cli: &Cli, step: &str, target: &Target) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &target.manifest, Access::Write)?;
+    let answers = query::why(&opened.workspace, opened.loaded, step, &request(target)?).await?;
+    if show::format(cli) == Format::Json {
+        let json = |(label, why): &(String, Why)| serde_json::json!({ "step": label, "why": sentence(why), "changes": changes(why) });
+        show::print_json(&answers.iter().map(json).collect::<Vec<_>>())?;
+        return Ok(Exit::Done);
+    }
+    for (label, why) in &answers {
+        show::print(&format!("{label} {}\n", sentence(why)))?;
+        for line in changes(why) {
+            show::print(&format!("  {line}\n"))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn sentence(why: &Why) -> String {
+    match why {
+        Why::Cached { parts } => format!("comes from the cache: nothing that it is made from changed (fingerprint {})", parts.digest().short()),
+        Why::Runs { before: false, .. } => "would run: it has not run here before".to_owned(),
+        Why::Runs { changes, .. } if changes.is_empty() => "would run: what it gave is no longer in the store".to_owned(),
+        Why::Runs { .. } => "would run, because since it last ran".to_owned(),
+        Why::Effect => "is an effect: it is never served from the cache; the ledger says whether it is done".to_owned(),
+        Why::KnownAfter(step) => format!("is known after {step}"),
+    }
+}
+
+fn changes(why: &Why) -> Vec<String> {
+    match why {
+        Why::Runs { changes, .. } => changes.clone(),
+        _ => Vec::new(),
+    }
+}
+
+pub(super) fn status(cli: &Cli, environment: Option<&str>, manifest: &ManifestArg) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Read)?;
+    if let Some(name) = environment.filter(|name| opened.loaded.environment(name).is_none()) {
+        let known: Vec<&str> = opened.loaded.environments.iter().map(|environment| environment.name.value.as_str()).collect();
+        let help = relrun_manifest::nearest(name, known.iter().copied())
+            .map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean \"{near}\"?"));
+        return Err(EngineError::input(format!("there is no environment \"{name}\""), help));
+    }
+    let package = opened.package();
+    let summaries = current(&opened, &package)?;
+    let deployments = Deployments::of(&summaries);
+    let wanted = |name: &str| environment.is_none_or(|environment| environment == name);
+    let rows: Vec<Vec<String>> = deployments
+        .all()
+        .filter(|(key, _)| wanted(&key.environment))
+        .map(|(key, active)| {
+            let version = summaries.iter().find(|summary| summary.release == active.release).map(|summary| summary.version.clone());
+            vec![key.environment.clone(), key.deployment.clone(), active.release.to_string(), version.unwrap_or_default(), time(active.at)]
+        })
+        .collect();
+    let open: Vec<Vec<String>> = summaries.iter().filter_map(|summary| unfinished(summary, &wanted)).collect();
+    if show::format(cli) == Format::Json {
+        let active = rows.iter().map(|row| {
+            serde_json::json!({ "environment": row[0], "deployment": row[1], "release": row[2], "version": row[3], "at": row[4] })
+        });
+        let open = open.iter().map(|row| serde_json::json!({ "release": row[0], "status": row[1], "where": row[2], "next": row[3] }));
+        show::print_json(&serde_json::json!({
+            "package": package, "active": active.collect::<Vec<_>>(), "unfinished": open.collect::<Vec<_>>(),
+        }))?;
+        return Ok(Exit::Done);
+    }
+    let mut text = format!("{package}\n\n");
+    text += &if rows.is_empty() {
+        "nothing is deployed\n".to_owned()
+    } else {
+        show::table(&["ENVIRONMENT", "DEPLOYMENT", "ACTIVE", "VERSION", "SINCE"], &rows)
+    };
+    if !open.is_empty() {
+        text += &format!("\n{}", show::table(&["UNFINISHED", "STATUS", "WHERE", "NEXT"], &open));
+    }
+    show::print(&text)?;
+    Ok(Exit::Done)
+}
+
+/// The summaries, with those of releases that a process holds or left folded anew: theirs were written when it took them up.
+fn current(opened: &Opened, package: &str) -> Result<Vec<Summary>, EngineError> {
+    let mut summaries = opened.workspace.runs.summaries(package)?;
+    for summary in summaries.iter_mut().filter(|summary| summary.status == Status::Running) {
+        *summary = Summary::of(&command::read(&opened.workspace, package, summary.release)?);
+    }
+    Ok(summaries)
+}
+
+fn unfinished(summary: &Summary, wanted: &dyn Fn(&str) -> bool) -> Option<Vec<String>> {
+    use relrun_ledger::Verdict;
+    let id = summary.release;
+    let troubled = |state: EnvironmentState| {
+        matches!(state, EnvironmentState::Half | EnvironmentState::Unknown | EnvironmentState::UndoFailed | EnvironmentState::Working)
+    };
+    let places: Vec<String> = summary
+        .environments
+        .iter()
+        .filter(|(name, there)| wanted(name) && troubled(there.state))
+        .map(|(name, there)| format!("{name}: {}", words::environment_state(there.state)))
+        .collect();
+    let blocked = summary.environments.iter().find(|(_, there)| there.state == EnvironmentState::UndoFailed).map(|(name, _)| name);
+    let next = match (&summary.status, blocked) {
+        (_, Some(environment)) => format!("relrun undo {id} -e {environment}"),
+        (Status::Running, _) => format!("relrun continue {id}"),
+        (Status::Ended(Verdict::Waiting { on }), _) => match on.first().and_then(|on| on.split_once(' ')) {
+            Some(("settle", step)) => format!("relrun settle {id} {step} --done|--not-done"),
+            Some(("approve", gate)) => format!("relrun approve {id} {gate}"),
+            _ => format!("relrun continue {id}"),
+        },
+        (Status::Ended(Verdict::Cancelled), _) => format!("relrun continue {id}"),
+        (Status::Ended(Verdict::Failed), _) if !places.is_empty() => format!("relrun retry {id}"),
+        _ => return None,
+    };
+    Some(vec![id.to_string(), words::status(&summary.status).to_owned(), places.join(", "), next])
+}
+
+pub(super) fn time(at: relrun_ledger::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+pub(super) fn logs(cli: &Cli, release: Option<&str>, step: Option<&str>, manifest: &ManifestArg) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Read)?;
+    let package = opened.package();
+    // `logs r7 web`, `logs r7`, `logs web`.
+    let (id, step) = match (release, step) {
+        (Some(word), None) if word.parse::<ReleaseId>().is_err() => (None, Some(word)),
+        (Some(word), step) => {
+            let id = word.parse::<ReleaseId>().map_err(|error| EngineError::input(error.to_string(), "type `relrun releases list`"))?;
+            (Some(id), step)
+        }
+        (None, step) => (None, step),
+    };
+    let id = command::find(&opened.workspace, &package, id)?;
+    let folded = command::read(&opened.workspace, &package, id)?;
+    let labels: Vec<String> = folded.start.steps.iter().map(relrun_ledger::StepDecl::label).collect();
+    let wanted = |at: usize| step.is_none_or(|step| labels[at] == step || folded.start.steps[at].name == step);
+    if let Some(step) = step.filter(|_| !(0..labels.len()).any(wanted)) {
+        let help = relrun_manifest::nearest(step, labels.iter().map(String::as_str))
+            .map_or_else(|| format!("its steps are {}", labels.join(", ")), |near| format!("did you mean \"{near}\"?"));
+        return Err(EngineError::input(format!("{id} has no step \"{step}\""), help));
+    }
+    let lines = opened.workspace.runs.read_log(&StreamId { package, release: id }, None)?;
+    for line in lines.iter().filter(|line| wanted(line.step.index())) {
+        if show::format(cli) == Format::Json {
+            show::print_json(&serde_json::json!({
+                "step": labels[line.step.index()], "attempt": line.attempt, "at": line.at, "source": line.source, "text": line.text,
+            }))?;
+        } else {
+            show::print(&format!("{} | {}\n", labels[line.step.index()], line.text))?;
+        }
+    }
+    if show::format(cli) != Format::Json {
+        failures(&folded, &labels, &wanted)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn failures(release: &Release, labels: &[String], wanted: &dyn Fn(usize) -> bool) -> Result<(), EngineError> {
+    for (at, step) in release.steps.iter().enumerate().filter(|(at, _)| wanted(*at)) {
+        if let StepState::Failed(failure) | StepState::UndoFailed(failure) | StepState::DestroyFailed(failure) = &step.state {
+            show::print(&format!("{} | {}: {}\n", labels[at], step.state, failure.message))?;
+        }
+    }
+    Ok(())
+}

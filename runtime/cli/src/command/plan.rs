@@ -1,0 +1,94 @@
+//! `plan`, `check`, `graph`: what would be, without doing it.
+
+use super::run::{Opened, request};
+use crate::args::{Cli, Format, PlanArgs, Target};
+use crate::open::Access;
+use crate::show;
+use relrun_engine::plan::{Action, Plan, plan as make_plan};
+use relrun_engine::{EngineError, Exit, command};
+use relrun_graph::{Graph, Selection};
+use std::path::Path;
+
+pub(super) async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &args.target.manifest, Access::Write)?;
+    let plan = make_plan(&opened.workspace, opened.loaded, &request(&args.target)?).await?;
+    if let Some(out) = &args.out {
+        let text = serde_json::to_string_pretty(&plan).map_err(|error| EngineError::io("write the plan", std::io::Error::other(error)))?;
+        std::fs::write(out, text + "\n").map_err(|source| EngineError::io(format!("write {}", out.display()), source))?;
+    }
+    if show::format(cli) == Format::Json {
+        show::print_json(&plan)?;
+    } else {
+        show::print(&words(&plan, args.out.as_deref()))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn words(plan: &Plan, out: Option<&Path>) -> String {
+    let mut text = format!("{} would be carried like this:\n", plan.package);
+    let mut phase = None;
+    for step in &plan.steps {
+        if phase != Some(&step.phase) {
+            text += &format!("\n{}\n", step.phase);
+            phase = Some(&step.phase);
+        }
+        let (word, lines) = action(&step.action);
+        text += &format!("  {} {word}\n", step.step);
+        lines.iter().for_each(|line| text += &format!("      {line}\n"));
+        step.open.iter().for_each(|line| text += &format!("      may: {line}\n"));
+    }
+    let digest = plan.digest().short();
+    match out {
+        Some(out) => text + &format!("\nplan {digest} is in {0}\nhint: type `relrun apply {0}`\n", out.display()),
+        None => text + &format!("\nplan {digest}\n"),
+    }
+}
+
+fn action(action: &Action) -> (&'static str, Vec<String>) {
+    match action {
+        Action::Cached => ("comes from the cache", Vec::new()),
+        Action::Run { why } => ("runs", why.clone()),
+        Action::Change { changes } if changes.is_empty() => ("is an effect", Vec::new()),
+        Action::Change { changes } => {
+            let detail = |text: &String| text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>();
+            let lines = changes.iter().flat_map(|change| {
+                std::iter::once(change.summary.clone()).chain(change.detail.iter().flat_map(detail)).collect::<Vec<_>>()
+            });
+            ("changes", lines.collect())
+        }
+        Action::KnownAfter { step } => ("is known after", vec![step.clone()]),
+        Action::Unplannable { reason } => ("is an effect", vec![format!("its plugin cannot plan it: {reason}")]),
+    }
+}
+
+pub(super) async fn check(cli: &Cli, target: &Target) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &target.manifest, Access::Write)?;
+    let applied = command::identity_of(&opened.workspace, opened.loaded, &request(target)?).await?;
+    let steps = applied.prepared.graph.nodes().len();
+    if show::format(cli) == Format::Json {
+        show::print_json(&serde_json::json!({ "valid": true, "steps": steps, "identity": applied.identity }))?;
+    } else {
+        let plural = if steps == 1 { "" } else { "s" };
+        show::print(&format!("{} is valid: {steps} step{plural}, everything that they need is granted\n", target.manifest.display()))?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn graph(cli: &Cli, target: &Target, out: Option<&Path>) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &target.manifest, Access::Write)?;
+    let some = |names: &[String]| (!names.is_empty()).then(|| names.iter().cloned().collect());
+    let selection = Selection { environments: some(&target.environment), phases: some(&target.phase), deployment: target.deployment.clone() };
+    let loaded = &opened.loaded;
+    let graph =
+        Graph::expand(&loaded.manifest, &loaded.environments, &selection).map_err(|errors| EngineError::graph(errors, loaded))?;
+    let text = match cli.format {
+        Some(Format::Dot) => graph.to_dot(),
+        Some(Format::Mermaid) => graph.to_mermaid(),
+        _ => graph.to_svg(),
+    };
+    match out {
+        Some(out) => std::fs::write(out, text).map_err(|source| EngineError::io(format!("write {}", out.display()), source))?,
+        None => show::print(&text)?,
+    }
+    Ok(Exit::Done)
+}

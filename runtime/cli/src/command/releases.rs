@@ -1,0 +1,220 @@
+//! `releases`: the records.
+
+use super::inspect::time;
+use super::run::Opened;
+use crate::args::{Cli, Format, ManifestArg, MarkWord, ReleasesCommand};
+use crate::open::Access;
+use crate::show;
+use relrun_engine::{EngineError, Exit, command, words};
+use relrun_ledger::{DeploymentKey, Deployments, EnvironmentState, Mark, Origin, Release, ReleaseId, ReleaseKind, Status, StepState, Summary, Verdict};
+use relrun_store::StreamId;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn dispatch(cli: &Cli, asked: &ReleasesCommand) -> Result<Exit, EngineError> {
+    match asked {
+        ReleasesCommand::List { manifest } => list(cli, manifest)?,
+        ReleasesCommand::Show { at } => show_one(cli, &at.manifest, at.id)?,
+        ReleasesCommand::Manifest { at } => manifest_of(cli, &at.manifest, at.id)?,
+        ReleasesCommand::Diff { from, to, manifest } => diff(cli, manifest, *from, *to)?,
+        ReleasesCommand::Mark { release, mark, remove, manifest } => set_mark(cli, manifest, *release, *mark, !*remove)?,
+        ReleasesCommand::Prune { keep, dry_run, manifest } => prune(cli, manifest, *keep, *dry_run)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn list(cli: &Cli, manifest: &ManifestArg) -> Result<(), EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Read)?;
+    let mut summaries = opened.workspace.runs.summaries(&opened.package())?;
+    let deployments = Deployments::of(&summaries);
+    summaries.reverse();
+    if show::format(cli) == Format::Json {
+        return summaries.iter().try_for_each(|summary| {
+            let active = active_in(&deployments, summary.release);
+            let mut json = serde_json::to_value(summary).unwrap_or_default();
+            json["active"] = active.into();
+            show::print_json(&json)
+        });
+    }
+    let row = |summary: &Summary| {
+        let marks = summary.marks.iter().map(|mark| match mark {
+            Mark::Bad => "bad",
+            Mark::Pinned => "pinned",
+        });
+        let words = std::iter::once(words::status(&summary.status)).chain(marks).collect::<Vec<_>>().join(", ");
+        vec![
+            summary.release.to_string(),
+            summary.version.clone(),
+            words,
+            active_in(&deployments, summary.release).join(" "),
+            time(summary.created),
+            format!("{}@{}", summary.actor.user, summary.actor.host),
+            summary.description.clone().unwrap_or_default(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = summaries.iter().map(row).collect();
+    show::print(&show::table(&["RELEASE", "VERSION", "STATUS", "ACTIVE IN", "CREATED", "BY", "DESCRIPTION"], &rows))
+}
+
+fn active_in(deployments: &Deployments, release: ReleaseId) -> Vec<String> {
+    let here = deployments.all().filter(|(_, active)| active.release == release);
+    here.map(|(key, _)| key.environment.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn one(opened: &Opened, id: Option<ReleaseId>) -> Result<Release, EngineError> {
+    let package = opened.package();
+    let id = command::find(&opened.workspace, &package, id)?;
+    command::read(&opened.workspace, &package, id)
+}
+
+fn show_one(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<(), EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Read)?;
+    let release = one(&opened, id)?;
+    let start = &release.start;
+    let rows: Vec<Vec<String>> = start
+        .steps
+        .iter()
+        .zip(&release.steps)
+        .map(|(decl, step)| {
+            let origin = match step.origin {
+                Some(Origin::Cached { .. }) => "cache".to_owned(),
+                Some(Origin::Copied { release }) => release.to_string(),
+                Some(Origin::Ran { .. }) => "ran".to_owned(),
+                None => String::new(),
+            };
+            let summary = match &step.state {
+                StepState::Failed(failure) | StepState::UndoFailed(failure) | StepState::DestroyFailed(failure) => failure.message.clone(),
+                StepState::Unknown(reason) => reason.clone(),
+                _ => step.outcome.as_ref().map(|outcome| outcome.summary.clone()).unwrap_or_default(),
+            };
+            vec![decl.label(), decl.phase.clone(), step.state.to_string(), origin, step.attempts.to_string(), summary]
+        })
+        .collect();
+    if show::format(cli) == Format::Json {
+        let steps = start.steps.iter().zip(&release.steps).map(|(decl, step)| {
+            serde_json::json!({
+                "step": decl.label(), "phase": decl.phase, "kind": decl.kind, "state": step.state.to_string(), "attempts": step.attempts,
+                "outcome": step.outcome, "receipt": step.receipt,
+            })
+        });
+        return show::print_json(&serde_json::json!({ "release": start, "status": release.status, "steps": steps.collect::<Vec<_>>() }));
+    }
+    let kind = match start.kind {
+        ReleaseKind::Apply => "apply".to_owned(),
+        ReleaseKind::Retry { of } => format!("retry of {of} with other inputs"),
+        ReleaseKind::Rollback { to } => format!("rollback to {to}"),
+    };
+    let mut text = format!("{} {} {}\n", start.package, start.version, start.release);
+    for (name, value) in [
+        ("made by", kind),
+        ("status", words::status(&release.status).to_owned()),
+        ("created", format!("{} by {}@{}", time(release.created), start.actor.user, start.actor.host)),
+        ("about", start.description.clone().unwrap_or_default()),
+        ("identity", start.identity.to_string()),
+        ("inputs", start.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")),
+    ] {
+        text += &format!("  {name:<9} {value}\n");
+    }
+    for name in release.environments() {
+        text += &format!("  {name:<9} {}\n", words::environment_state(release.environment(name)));
+    }
+    text += &format!("\n{}", show::table(&["STEP", "PHASE", "STATE", "FROM", "TRIES", "SUMMARY"], &rows));
+    show::print(&text)
+}
+
+fn manifest_of(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<(), EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Read)?;
+    let release = one(&opened, id)?;
+    let text = opened.workspace.blobs.get(release.start.manifest)?;
+    show::print(&String::from_utf8_lossy(&text))
+}
+
+fn diff(cli: &Cli, manifest: &ManifestArg, from: ReleaseId, to: Option<ReleaseId>) -> Result<(), EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Read)?;
+    let before = one(&opened, Some(from))?;
+    let after = one(&opened, to)?;
+    let mut lines = Vec::new();
+    if before.start.version != after.start.version {
+        lines.push(format!("version: {} → {}", before.start.version, after.start.version));
+    }
+    lines.extend(map_diff("input", &before.start.inputs, &after.start.inputs));
+    let fingerprints = |release: &Release| -> BTreeMap<String, relrun_ledger::Digest> {
+        release.start.steps.iter().map(|step| (step.label(), step.fingerprint)).collect()
+    };
+    lines.extend(map_diff("step", &fingerprints(&before), &fingerprints(&after)));
+    if before.start.manifest != after.start.manifest {
+        let read = |release: &Release| opened.workspace.blobs.get(release.start.manifest).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let (old, new) = (read(&before)?, read(&after)?);
+        let diff = similar::TextDiff::from_lines(&old, &new);
+        lines.push("manifest:".to_owned());
+        lines.push(diff.unified_diff().context_radius(2).header(&from.to_string(), &after.start.release.to_string()).to_string());
+    }
+    if lines.is_empty() {
+        lines.push("nothing differs".to_owned());
+    }
+    show::print(&(lines.join("\n").trim_end().to_owned() + "\n"))
+}
+
+fn map_diff<V: PartialEq + ToString>(what: &str, before: &BTreeMap<String, V>, after: &BTreeMap<String, V>) -> Vec<String> {
+    let gone = before.iter().filter(|(name, _)| !after.contains_key(*name)).map(|(name, _)| format!("{what} {name}: gone"));
+    let short = |value: &V| value.to_string().chars().take(60).collect::<String>();
+    let new = after.iter().filter_map(|(name, value)| match before.get(name) {
+        None => Some(format!("{what} {name}: new")),
+        Some(old) if old != value && what == "step" => Some(format!("{what} {name}: made from something else")),
+        Some(old) if old != value => Some(format!("{what} {name}: {} → {}", short(old), short(value))),
+        Some(_) => None,
+    });
+    gone.chain(new).collect()
+}
+
+fn set_mark(cli: &Cli, manifest: &ManifestArg, id: ReleaseId, word: MarkWord, set: bool) -> Result<(), EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Write)?;
+    let (mark, name) = match word {
+        MarkWord::Bad => (Mark::Bad, "bad"),
+        MarkWord::Pinned => (Mark::Pinned, "pinned"),
+    };
+    command::mark(&opened.workspace, &opened.package(), id, mark, set)?;
+    let verb = if set { "is" } else { "is no longer" };
+    show::print(&format!("{id} {verb} marked {name}\n"))
+}
+
+/// Forgets releases that nothing needs: never one that is active, pinned or unfinished, nor the last `keep` of each deployment.
+fn prune(cli: &Cli, manifest: &ManifestArg, keep: usize, dry_run: bool) -> Result<(), EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Write)?;
+    let package = opened.package();
+    let summaries = opened.workspace.runs.summaries(&package)?;
+    let deployments = Deployments::of(&summaries);
+    let keys: Vec<DeploymentKey> = deployments.all().map(|(key, _)| key.clone()).collect();
+    let mut kept: BTreeSet<ReleaseId> = summaries.iter().rev().take(keep.max(1)).map(|summary| summary.release).collect();
+    for key in &keys {
+        kept.extend(deployments.history(key).iter().rev().take(keep + 1).map(|deployed| deployed.release));
+    }
+    // A rollback's record points to the one that it brought back.
+    let targets: Vec<ReleaseId> = summaries
+        .iter()
+        .filter(|summary| kept.contains(&summary.release))
+        .filter_map(|summary| match summary.kind {
+            ReleaseKind::Rollback { to } => Some(to),
+            _ => None,
+        })
+        .collect();
+    kept.extend(targets);
+    let goes = |summary: &&Summary| {
+        let settled = matches!(&summary.status, Status::Ended(verdict) if !matches!(verdict, Verdict::Waiting { .. } | Verdict::Cancelled));
+        let clean = summary.environments.values().all(|there| {
+            matches!(
+                there.state,
+                EnvironmentState::Untouched | EnvironmentState::Deployed | EnvironmentState::Undone | EnvironmentState::Destroyed
+            )
+        });
+        settled && clean && !summary.marks.contains(&Mark::Pinned) && !kept.contains(&summary.release)
+    };
+    let gone: Vec<ReleaseId> = summaries.iter().filter(goes).map(|summary| summary.release).collect();
+    for id in &gone {
+        if !dry_run {
+            opened.workspace.runs.forget(&StreamId { package: package.clone(), release: *id })?;
+        }
+        show::print(&format!("{} {id}\n", if dry_run { "would forget" } else { "forgot" }))?;
+    }
+    let hint = if gone.is_empty() { "nothing to forget\n" } else { "hint: `relrun cache gc` frees what only they needed\n" };
+    show::print(hint)
+}

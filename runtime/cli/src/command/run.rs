@@ -1,0 +1,209 @@
+//! The commands that carry releases.
+
+use crate::args::{ApplyArgs, Cli, ManifestArg, Release, Run, Target};
+use crate::open::{self, Access, is_ci};
+use crate::show;
+use relrun_engine::command::{self, ApplyRequest, BackRequest, Resume, RollbackRequest, RunOptions, Tools, Word};
+use relrun_engine::plan::{PLAN_FORMAT, Plan};
+use relrun_engine::{EngineError, Exit, Loaded, Stop, Workspace};
+use relrun_ledger::ReleaseId;
+use relrun_report::{ReportEvent, RunFinished};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A workspace and a manifest.
+pub(super) struct Opened {
+    pub(super) workspace: Arc<Workspace>,
+    pub(super) loaded: Loaded,
+}
+
+impl Opened {
+    pub(super) fn new(cli: &Cli, manifest: &Path, access: Access) -> Result<Self, EngineError> {
+        let workspace = open::workspace(cli, manifest, access)?;
+        let loaded = Loaded::read(&workspace, manifest)?;
+        Ok(Self { workspace, loaded })
+    }
+
+    pub(super) fn package(&self) -> String {
+        self.loaded.manifest.package.name.value.to_string()
+    }
+}
+
+pub(super) fn request(target: &Target) -> Result<ApplyRequest, EngineError> {
+    Ok(ApplyRequest {
+        environments: target.environment.clone(),
+        phases: target.phase.clone(),
+        inputs: open::inputs(&target.input)?,
+        deployment: target.deployment.clone(),
+        ..ApplyRequest::default()
+    })
+}
+
+/// Carries a release with a reporter watching, stoppable by signals.
+async fn carry<F>(cli: &Cli, opened: Opened, run: &Run, no_cache: bool, body: F) -> Result<Exit, EngineError>
+where
+    F: AsyncFnOnce(Tools<'_>, Loaded) -> Result<RunFinished, EngineError>,
+{
+    refuse_local_ledger_in_ci(&opened)?;
+    relrun_engine::sweep(&opened.workspace)?;
+    let mut reporter = show::reporter(cli);
+    let (sender, stop) = watch::channel(Stop::Go);
+    let signals = tokio::spawn(listen(sender));
+    let options = RunOptions {
+        jobs: run.jobs.map_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get), usize::from),
+        no_cache,
+        adopt: run.adopt,
+        lock_wait: run.lock_wait,
+        stop,
+    };
+    let mut emit = |event: ReportEvent| show::tell(&mut *reporter, &event);
+    let tools = Tools { workspace: Arc::clone(&opened.workspace), options, emit: &mut emit };
+    let result = body(tools, opened.loaded).await;
+    signals.abort();
+    let exit = result.map(|finished| show::finished(&mut *reporter, finished));
+    if let Err(error) = reporter.finish() {
+        tracing::debug!(%error, "the reporter could not end");
+    }
+    exit
+}
+
+/// The first signal asks the run to stop; the second ends the process at once: what was begun is in the ledger.
+async fn listen(sender: watch::Sender<Stop>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return };
+    for second in [false, true] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if second {
+            std::process::exit(i32::from(Exit::Interrupted.code()));
+        }
+        sender.send_replace(Stop::Halt);
+    }
+}
+
+/// A runner's disk is thrown away, and the ledger with it: deploying from there must be meant.
+fn refuse_local_ledger_in_ci(opened: &Opened) -> Result<(), EngineError> {
+    let deploys = opened.loaded.manifest.phases.iter().any(|phase| phase.environments.is_some());
+    if deploys && is_ci() && opened.loaded.project.state.is_none() {
+        return Err(EngineError::input(
+            "this would deploy from CI with a ledger that lies in the work tree, and a runner's disk is not kept",
+            "keep `.relrun/` between runs and say so in relrun.kdl: state \"local\"",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineError> {
+    let (manifest, mut request) = match saved_plan(&args.target.manifest)? {
+        Some(plan) => (PathBuf::from(&plan.manifest), plan.as_request()),
+        None => (args.target.manifest.clone(), request(&args.target)?),
+    };
+    let opened = Opened::new(cli, &manifest, Access::Write)?;
+    request.force = args.force;
+    request.description = args.description.clone().or_else(|| commit_line(&opened.loaded.directory));
+    carry(cli, opened, &args.run, args.no_cache, async |tools, loaded| command::apply(tools, loaded, &request).await).await
+}
+
+/// Reads a plan that was saved; a manifest is none.
+fn saved_plan(path: &Path) -> Result<Option<Plan>, EngineError> {
+    let Ok(text) = std::fs::read_to_string(path) else { return Ok(None) };
+    if !text.trim_start().starts_with('{') {
+        return Ok(None);
+    }
+    let plan: Plan = serde_json::from_str(&text)
+        .map_err(|error| EngineError::input(format!("{} is no plan: {error}", path.display()), "make one: `relrun plan --out FILE`"))?;
+    if plan.format != PLAN_FORMAT {
+        let message = format!("{} has plan format {}, and this relrun knows {PLAN_FORMAT}", path.display(), plan.format);
+        return Err(EngineError::input(message, "make the plan with this relrun: `relrun plan --out FILE`"));
+    }
+    Ok(Some(plan))
+}
+
+/// Returns the first line of the commit that is checked out, where git knows one.
+fn commit_line(directory: &Path) -> Option<String> {
+    let head = directory.ancestors().any(|ancestor| ancestor.join(".git").exists());
+    if !head {
+        return None;
+    }
+    let output = std::process::Command::new("git").args(["log", "-1", "--format=%s"]).current_dir(directory).output().ok()?;
+    let line = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !line.is_empty()).then_some(line)
+}
+
+pub(super) async fn retry(cli: &Cli, at: &Release, run: &Run, input: &[String]) -> Result<Exit, EngineError> {
+    let given = open::inputs(input)?;
+    let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
+    carry(cli, opened, run, false, async |tools, loaded| {
+        if given.is_empty() {
+            command::resume(tools, loaded, at.id, Resume::Retry).await
+        } else {
+            command::retry_with(tools, loaded, at.id, &given).await
+        }
+    })
+    .await
+}
+
+pub(super) async fn resume(cli: &Cli, at: &Release, run: &Run) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
+    carry(cli, opened, run, false, async |tools, loaded| command::resume(tools, loaded, at.id, Resume::Continue).await).await
+}
+
+pub(super) async fn cancel(cli: &Cli, at: &Release, run: &Run) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
+    let exit = carry(cli, opened, run, false, async |tools, loaded| command::cancel(tools, loaded, at.id).await).await?;
+    // For this command a cancelled release is what was asked for.
+    Ok(if exit == Exit::Interrupted { Exit::Done } else { exit })
+}
+
+pub(super) async fn undo(cli: &Cli, at: &Release, environments: &[String], run: &Run) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
+    let request = BackRequest { release: at.id, environments: environments.to_vec(), deployment: None };
+    carry(cli, opened, run, false, async |tools, loaded| command::undo(tools, loaded, &request).await).await
+}
+
+pub(super) async fn rollback(cli: &Cli, manifest: &ManifestArg, request: &RollbackRequest, run: &Run) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Write)?;
+    carry(cli, opened, run, false, async |tools, loaded| command::rollback(tools, loaded, request).await).await
+}
+
+pub(super) async fn destroy(cli: &Cli, manifest: &ManifestArg, request: &BackRequest, run: &Run) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Write)?;
+    if !run.yes && !confirmed(&format!("destroy what is deployed in {}?", request.environments.join(", ")))? {
+        return Ok(Exit::Declined);
+    }
+    carry(cli, opened, run, false, async |tools, loaded| command::destroy(tools, loaded, request).await).await
+}
+
+/// Asks a person. Where none is there to answer, `--yes` must have been said.
+fn confirmed(question: &str) -> Result<bool, EngineError> {
+    use std::io::{BufRead, IsTerminal, Write};
+    if !std::io::stdin().is_terminal() {
+        return Err(EngineError::input(format!("{question} nobody is there to answer"), "say `--yes`"));
+    }
+    let mut err = std::io::stderr().lock();
+    let failed = |error| EngineError::io("ask", error);
+    write!(err, "{question} [y/N] ").and_then(|()| err.flush()).map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+pub(super) fn settle(cli: &Cli, manifest: &ManifestArg, id: ReleaseId, step: &str, done: bool) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Write)?;
+    let word = if done { Word::Done } else { Word::NotDone };
+    command::settle(&opened.workspace, &opened.package(), id, step, word, Duration::ZERO)?;
+    let word = if done { "done" } else { "not done" };
+    show::print(&format!("{step} of {id} is settled as {word}\nhint: type `relrun continue {id}`\n"))?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn approve(cli: &Cli, manifest: &ManifestArg, id: ReleaseId, gate: &str, comment: Option<String>) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Write)?;
+    command::approve(&opened.workspace, &opened.package(), id, gate, comment)?;
+    show::print(&format!("{gate} of {id} is approved\nhint: type `relrun continue {id}`\n"))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,161 @@
+//! From the environment to a workspace: where the project is, who works, what the stores are.
+
+use crate::args::Cli;
+use relrun_engine::{BundledPlugin, EngineError, Workspace};
+use relrun_host::{CompileLimits, Compiler, Host, HostOptions};
+use relrun_ledger::{Actor, Digest};
+use relrun_store::{LocalBlobStore, LocalCache, SqliteRunStore};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// What a command does to the stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// It writes.
+    Write,
+    /// It reads alone, also in a folder that may not be written.
+    Read,
+}
+
+/// Opens the workspace of a manifest. The host is made, and nothing compiled.
+pub(crate) fn workspace(cli: &Cli, manifest: &Path, access: Access) -> Result<Arc<Workspace>, EngineError> {
+    let root = root(cli, manifest)?;
+    let folder = root.join(".relrun");
+    let stores = Stores::open(&folder, access)?;
+    let relrun = std::env::current_exe().map_err(|source| EngineError::io("find relrun's own program", source))?;
+    let mut workspace = Workspace {
+        root,
+        runs: stores.runs,
+        blobs: stores.blobs,
+        cache: LocalCache::open(&folder.join("cache")),
+        stats: OnceLock::new(),
+        host: Host::new(HostOptions {
+            compile_cache: user_cache().map(|cache| cache.join("relrun").join("compiled")),
+            compiler: Compiler::Child { program: relrun.clone(), args: vec![crate::COMPILE.into()] },
+            compile_limits: CompileLimits::default(),
+            launcher: Some(relrun_confine::Launcher::new(relrun, [crate::CONFINED])),
+            gate: relrun_gate::GateOptions::default(),
+        }),
+        bundled: bundled(),
+        actor: actor(),
+        variables: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
+        policy: relrun_manifest::Policy::default(),
+    };
+    workspace.policy = relrun_engine::project(&workspace)?.policy;
+    Ok(Arc::new(workspace))
+}
+
+struct Stores {
+    runs: Arc<dyn relrun_store::RunStore>,
+    blobs: Arc<dyn relrun_store::BlobStore>,
+}
+
+impl Stores {
+    fn open(folder: &Path, access: Access) -> Result<Self, EngineError> {
+        let ledger = folder.join("ledger.db");
+        if access == Access::Read {
+            let runs = SqliteRunStore::open_read_only(&ledger)?;
+            let nothing = || EngineError::input("there is no release in this project yet", "make one: `relrun apply`");
+            let runs = runs.ok_or_else(nothing)?;
+            return Ok(Self { runs: Arc::new(runs), blobs: Arc::new(LocalBlobStore::open_read_only(&store_of(folder))) });
+        }
+        make(folder)?;
+        Ok(Self { runs: Arc::new(SqliteRunStore::open(&ledger)?), blobs: Arc::new(LocalBlobStore::open(&store_of(folder))?) })
+    }
+}
+
+/// Returns the folder of the blob store.
+pub(crate) fn store_of(folder: &Path) -> PathBuf {
+    folder.join("store")
+}
+
+/// Makes `.relrun/`, which git is told to leave alone.
+fn make(folder: &Path) -> Result<(), EngineError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let failed = |source| EngineError::io(format!("make {}", folder.display()), source);
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    std::fs::write(folder.join(".gitignore"), "*\n").map_err(failed)
+}
+
+/// The nearest folder above with a relrun.kdl, else the git root, else the manifest's folder.
+pub(crate) fn root(cli: &Cli, manifest: &Path) -> Result<PathBuf, EngineError> {
+    if let Some(project) = &cli.project {
+        return project.canonicalize().map_err(|source| EngineError::io(format!("find the project {}", project.display()), source));
+    }
+    let folder = manifest.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().map_err(|_| {
+        EngineError::input(format!("there is no folder {}", folder.display()), "name the manifest: `relrun apply release.kdl`")
+    })?;
+    let with = |name: &str| folder.ancestors().find(|ancestor| ancestor.join(name).exists()).map(Path::to_path_buf);
+    Ok(with("relrun.kdl").or_else(|| with(".git")).unwrap_or(folder))
+}
+
+fn bundled() -> Vec<BundledPlugin> {
+    let plugin = |plugin: &relrun_bundled::Bundled| BundledPlugin { name: plugin.name, bytes: plugin.bytes, digest: Digest::from(plugin.digest) };
+    relrun_bundled::all().iter().map(plugin).collect()
+}
+
+fn user_cache() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))
+}
+
+fn actor() -> Actor {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.name);
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    Actor {
+        user: user.or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| nix::unistd::geteuid().to_string()),
+        host: host.unwrap_or_else(|| "unknown".to_owned()),
+        pid: std::process::id(),
+        job: job(),
+    }
+}
+
+/// Returns the CI job, in the words of the CI system that runs it.
+fn job() -> Option<String> {
+    let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let (Some(repository), Some(run)) = (read("GITHUB_REPOSITORY"), read("GITHUB_RUN_ID")) {
+        return Some(format!("github {repository} {run}"));
+    }
+    read("CI_JOB_URL").or_else(|| read("BUILD_URL"))
+}
+
+/// Returns whether a CI system runs this.
+pub(crate) fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false" && value != "0")
+}
+
+/// Sends what relrun says of itself to standard error: `-v`, `-vv`, or RELRUN_LOG.
+pub(crate) fn trace(verbose: u8) {
+    let usual = match verbose {
+        0 => "off",
+        1 => "relrun=debug,relrun_engine=debug,relrun_host=debug,relrun_store=debug",
+        _ => "trace",
+    };
+    let wanted = std::env::var("RELRUN_LOG").ok();
+    if verbose == 0 && wanted.is_none() {
+        return;
+    }
+    let filter = tracing_subscriber::EnvFilter::try_new(wanted.as_deref().unwrap_or(usual)).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Reads `-i NAME=VALUE` and `-i NAME=@FILE`.
+pub(crate) fn inputs(given: &[String]) -> Result<Vec<(String, String)>, EngineError> {
+    let mut seen = BTreeMap::new();
+    for text in given {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err(EngineError::input(format!("\"{text}\" is no input"), "write `-i NAME=VALUE`"));
+        };
+        let value = match value.strip_prefix('@') {
+            Some(file) => std::fs::read_to_string(file)
+                .map_err(|error| EngineError::input(format!("-i {name}: {file}: {error}"), "name a text file after the @"))?,
+            None => value.to_owned(),
+        };
+        seen.insert(name.to_owned(), value);
+    }
+    Ok(seen.into_iter().collect())
+}
