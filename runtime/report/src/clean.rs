@@ -4,11 +4,12 @@ use crate::{EnvironmentLine, FailedStep, Place, ReportEvent, RunFinished, StepIn
 
 /// Returns text without escapes and control characters, but for line ends. A tab is four spaces.
 pub(crate) fn text(text: &str) -> String {
-    let stripped = if text.contains('\u{1b}') || text.contains('\u{9b}') { strip_ansi_escapes::strip_str(text) } else { text.to_owned() };
+    // The one-character form of what begins a sequence is written out, and tabs go first: the stripper knows neither.
+    let raw = text.replace('\u{9b}', "\u{1b}[").replace('\t', "    ");
+    let stripped = if raw.contains('\u{1b}') { strip_ansi_escapes::strip_str(&raw) } else { raw };
     let mut out = String::with_capacity(stripped.len());
     for character in stripped.chars() {
         match character {
-            '\t' => out.push_str("    "),
             '\n' => out.push('\n'),
             '\u{2028}' | '\u{2029}' => out.push(' '),
             harmful if harmful.is_control() || turns_writing(harmful) => {}
@@ -38,7 +39,7 @@ impl ReportEvent {
                 release: line(&release),
                 version: line(&version),
                 command: line(&command),
-                steps: steps.into_iter().map(step_info).collect(),
+                steps: steps.iter().map(step_info).collect(),
             },
             Self::StepStarted { step, operation, attempt, why } => {
                 Self::StepStarted { step: line(&step), operation, attempt, why: why.as_deref().map(line) }
@@ -48,7 +49,7 @@ impl ReportEvent {
             Self::StepRetrying { step, in_ms, reason } => Self::StepRetrying { step: line(&step), in_ms, reason: text(&reason) },
             Self::StepFinished { step, operation, result, summary, duration_ms, place } => {
                 let (step, summary) = (line(&step), text(&summary));
-                Self::StepFinished { step, operation, result, summary, duration_ms, place: place.map(clean_place) }
+                Self::StepFinished { step, operation, result, summary, duration_ms, place: place.as_ref().map(clean_place) }
             }
             Self::Notice { level, text: notice } => Self::Notice { level, text: text(&notice) },
             Self::RunFinished(end) => Self::RunFinished(Box::new(run_finished(*end))),
@@ -56,12 +57,12 @@ impl ReportEvent {
     }
 }
 
-fn step_info(info: StepInfo) -> StepInfo {
+fn step_info(info: &StepInfo) -> StepInfo {
     StepInfo { step: line(&info.step), phase: line(&info.phase), environment: info.environment.as_deref().map(line), pure: info.pure }
 }
 
-fn clean_place(place: Place) -> Place {
-    Place { file: line(&place.file), ..place }
+fn clean_place(place: &Place) -> Place {
+    Place { file: line(&place.file), ..*place }
 }
 
 fn run_finished(end: RunFinished) -> RunFinished {
@@ -99,6 +100,7 @@ mod tests {
     #[test]
     fn escapes_and_controls_go() {
         assert_eq!(line("\u{1b}[31mred\u{1b}[0m\u{1b}]0;title\u{7} \u{9b}2Jx\r\u{8}\0"), "red x");
+        assert_eq!(line("\u{1b}[1ma\u{1b}[0m\tb"), "a    b");
         assert_eq!(line("a\tb\nc\u{2028}d"), "a    b c d");
         assert_eq!(text("a\r\nb"), "a\nb");
         assert_eq!(line("safe\u{202e}txt.exe"), "safetxt.exe");

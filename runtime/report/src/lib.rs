@@ -6,6 +6,8 @@
 
 mod clean;
 mod event;
+mod github;
+mod human;
 mod json;
 mod plain;
 mod summary;
@@ -14,6 +16,9 @@ mod words;
 pub use event::{
     EnvironmentLine, FailedStep, LineLevel, OperationName, Place, ReportEvent, RunFinished, RunVerdict, Source, StepInfo, StepResult,
 };
+pub use github::Github;
+pub use human::{Colour, Glyphs, Human, Look};
+pub use indicatif::ProgressDrawTarget;
 pub use json::Json;
 pub use plain::Plain;
 

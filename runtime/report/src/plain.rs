@@ -38,9 +38,7 @@ impl<W: Write + Send> Plain<W> {
                 let news = self.progress.insert(step.clone(), what.clone()).as_ref() != Some(what) || Some(done) == total.as_ref();
                 if news { self.say(step, &progress(what, *done, *total)) } else { Ok(()) }
             }
-            ReportEvent::StepRetrying { step, in_ms, reason } => {
-                self.say(step, &format!("trying again in {}: {reason}", duration(*in_ms)))
-            }
+            ReportEvent::StepRetrying { step, in_ms, reason } => self.say(step, &format!("trying again in {}: {reason}", duration(*in_ms))),
             ReportEvent::StepFinished { step, operation, result, summary, duration_ms, .. } => {
                 self.progress.remove(step);
                 self.say(step, &finished(*operation, *result, summary, *duration_ms))

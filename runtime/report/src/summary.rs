@@ -44,7 +44,8 @@ pub(crate) fn lines(end: &RunFinished, palette: Palette) -> Vec<String> {
 }
 
 fn headline(end: &RunFinished, palette: Palette) -> String {
-    let name = [Some(&end.package), end.version.as_ref(), end.release.as_ref()].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+    let name =
+        [Some(&end.package), end.version.as_ref(), end.release.as_ref()].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
     let (style, words) = verdict(end.verdict);
     format!("{}: {} in {}", palette.paint(STRONG, &name), palette.paint(style, words), duration(end.duration_ms))
 }
