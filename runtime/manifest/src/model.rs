@@ -282,7 +282,8 @@ pub struct Reads {
 /// What a `reads` node stages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ReadsFrom {
-    /// Files of the work tree, by globs relative to the manifest's directory; one that begins with `!` takes away.
+    /// Files of the work tree, by globs relative to the manifest's directory, or all with a leading `/` to the project's root; one that
+    /// begins with `!` takes away.
     Files(Vec<Spanned<String>>),
     /// An artifact: `${step.NAME.ARTIFACT}`.
     Artifact(Spanned<Template>),

@@ -10,7 +10,7 @@ pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Option<Package> {
     let description = plain_text(node.child("description").and_then(|child| child.text(0)), out).map(|text| text.value);
     let include: Vec<_> = node.all("include").flat_map(Node::texts).collect();
     for glob in &include {
-        check_glob(glob, out);
+        check_glob(glob, glob.strip_prefix('!').unwrap_or(glob), out);
     }
     let publish = node.child("publish").and_then(|child| child.text(0));
     if let Some(publish) = &publish {
@@ -69,9 +69,8 @@ fn near_rule(version: &str) -> String {
     }
 }
 
-/// Checks a glob of files below the manifest's directory.
-pub(super) fn check_glob(glob: &Spanned<String>, out: &mut Vec<Mistake>) {
-    let bare = glob.strip_prefix('!').unwrap_or(glob);
+/// Checks a glob of files; `bare` is what of it is a path below the folder that it is relative to.
+pub(super) fn check_glob(glob: &Spanned<String>, bare: &str, out: &mut Vec<Mistake>) {
     if let Some(why) = text::leaves_tree(bare) {
         let mistake = Mistake::new("relrun::manifest::path", glob.span, format!("`{}` cannot be read: {why}", glob.value));
         out.push(mistake.label("outside").help(

@@ -88,13 +88,25 @@ fn read_artifact(arg: &Spanned<Value>, node: &Node, out: &mut Vec<Mistake>) -> O
 fn read_files(node: &Node, out: &mut Vec<Mistake>) -> Vec<Spanned<String>> {
     let globs: Vec<_> = node.texts().map(|glob| Spanned::new(glob.value.replace("$${", "${"), glob.span)).collect();
     for glob in &globs {
-        check_glob(glob, out);
+        let taken = glob.strip_prefix('!').unwrap_or(glob);
+        check_glob(glob, taken.strip_prefix('/').unwrap_or(taken), out);
+    }
+    // They are staged as one tree, and that has one root.
+    if let Some(other) = globs.iter().find(|glob| is_anchored(glob) != is_anchored(&globs[0])) {
+        let message = "globs of the project's root and of the manifest's directory in one `reads`";
+        let mistake = Mistake::new("relrun::manifest::path", other.span, message).label("relative to another place than the first");
+        out.push(mistake.help("begin all of them with `/`, for the project's root, or none; a second `reads` with `as=` takes the others"));
     }
     if let Some(first) = globs.first().filter(|_| globs.iter().all(|glob| glob.starts_with('!'))) {
         let mistake = Mistake::new("relrun::manifest::glob", first.span, "these globs only take away");
         out.push(mistake.help("name first what is staged: `reads \"src/**\" \"!src/**/*.tmp\"`"));
     }
     globs
+}
+
+/// Returns whether a glob is relative to the project's root.
+fn is_anchored(glob: &str) -> bool {
+    glob.strip_prefix('!').unwrap_or(glob).starts_with('/')
 }
 
 fn read_writes(node: &Node, out: &mut Vec<Mistake>) -> Vec<Writes> {
