@@ -14,7 +14,8 @@ pub struct Deployed {
     pub good: bool,
 }
 
-/// All deployments of a package, each with what was deployed there, oldest first; the last one is active.
+/// All deployments of a package, each with what was deployed there, oldest first; the last one is active. What was undone, and what a destroy
+/// took with it, is not among them: after an undo the one before is active again, after a destroy none is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deployments {
     history: BTreeMap<DeploymentKey, Vec<Deployed>>,
@@ -24,14 +25,25 @@ impl Deployments {
     /// Derives them from the releases' summaries, in any order.
     pub fn of<'a>(summaries: impl IntoIterator<Item = &'a Summary>) -> Self {
         let mut history: BTreeMap<DeploymentKey, Vec<Deployed>> = BTreeMap::new();
+        let mut destroyed: BTreeMap<DeploymentKey, (jiff::Timestamp, ReleaseId)> = BTreeMap::new();
         for summary in summaries {
             for (environment, there) in &summary.environments {
-                let (EnvironmentState::Deployed, Some(at)) = (there.state, there.deployed_at) else { continue };
                 for deployment in &there.deployments {
                     let key = DeploymentKey { environment: environment.clone(), deployment: deployment.clone() };
+                    if let Some(at) = there.destroyed_at {
+                        let last = destroyed.entry(key.clone()).or_insert((at, summary.release));
+                        *last = (at, summary.release).max(*last);
+                    }
+                    let (EnvironmentState::Deployed, Some(at)) = (there.state, there.deployed_at) else { continue };
                     let good = !summary.marks.contains(&Mark::Bad);
                     history.entry(key).or_default().push(Deployed { release: summary.release, at, good });
                 }
+            }
+        }
+        for (key, (at, by)) in destroyed {
+            if let Some(stack) = history.get_mut(&key) {
+                // A destroy takes everything with it that was there before. The release that was destroyed may stand there again since.
+                stack.retain(|deployed| deployed.at > at || deployed.release == by);
             }
         }
         for stack in history.values_mut() {

@@ -420,3 +420,24 @@ pub enum Mark {
     /// Never pruned.
     Pinned,
 }
+
+impl Event {
+    /// Returns the step that the event is about.
+    pub fn step(&self) -> Option<StepId> {
+        match self {
+            Self::StepStarted { step, .. }
+            | Self::Checkpoint { step, .. }
+            | Self::StepSucceeded { step, .. }
+            | Self::StepFailed { step, .. }
+            | Self::StepRecovered { step, .. }
+            | Self::UndoStarted { step }
+            | Self::UndoFinished { step, .. }
+            | Self::UndoFailed { step, .. }
+            | Self::DestroyStarted { step }
+            | Self::DestroyFinished { step, .. }
+            | Self::DestroyFailed { step, .. }
+            | Self::Capability { step, .. } => Some(*step),
+            Self::ReleaseStarted(_) | Self::RunStarted { .. } | Self::RunEnded { .. } | Self::Approved { .. } | Self::Marked { .. } => None,
+        }
+    }
+}

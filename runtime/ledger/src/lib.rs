@@ -7,6 +7,7 @@ mod deployments;
 mod event;
 mod id;
 mod release;
+mod step;
 mod summary;
 
 pub use deployments::{Deployed, Deployments};
@@ -14,7 +15,9 @@ pub use event::{
     Actor, Cause, Event, Failure, FailureKind, Finding, Mark, OnFailure, Origin, Outcome, Record, ReleaseKind, RunKind, Start, StepDecl, StepKind, Verdict,
 };
 pub use id::{BadReleaseId, DeploymentKey, Digest, ReleaseId, StepId};
-pub use release::{EnvironmentState, Illegal, Release, Status, StepRecord, StepState};
+pub use release::{EnvironmentState, Illegal, Release, Status};
+pub use jiff::Timestamp;
+pub use step::{StepRecord, StepState};
 pub use summary::{EnvironmentSummary, Summary};
 
 /// The version of the events' written form. A ledger of a newer version is refused, never guessed at.

@@ -17,7 +17,8 @@ pub struct Summary {
     pub identity: Digest,
     /// What is true of it as a whole.
     pub status: Status,
-    /// Whether every environment-free step succeeded.
+    /// Whether every environment-free step succeeded, and no run left a bound one out on purpose where its environment was carried: then
+    /// [`Summary::environments`] tells whether all is done.
     pub free_done: bool,
     /// What is true of it in each environment.
     pub environments: BTreeMap<String, EnvironmentSummary>,
@@ -40,14 +41,19 @@ pub struct EnvironmentSummary {
     pub deployments: BTreeSet<String>,
     /// When the last of its steps there succeeded.
     pub deployed_at: Option<jiff::Timestamp>,
+    /// When the last of what stood there of it was destroyed, and with it whatever was there before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destroyed_at: Option<jiff::Timestamp>,
 }
 
 impl Summary {
     /// Sums up a release.
     pub fn of(release: &Release) -> Self {
         let environments = release.environments().into_iter().map(|name| (name.to_owned(), EnvironmentSummary::of(release, name))).collect();
-        let free = release.start.steps.iter().zip(&release.steps).filter(|(decl, _)| decl.environment.is_none());
-        let free_done = free.into_iter().all(|(_, step)| matches!(step.state, StepState::Succeeded(_)));
+        let free_done = release.step_ids().all(|id| {
+            let bound = release.start.steps[id.index()].environment.is_some();
+            matches!(release.step(id).state, StepState::Succeeded(_)) || (bound && release.is_wanted(id))
+        });
         Self {
             release: release.start.release,
             version: release.start.version.clone(),
@@ -71,6 +77,7 @@ impl EnvironmentSummary {
             state: release.environment(name),
             deployments: bound.filter_map(|step| step.deployment.clone()).collect(),
             deployed_at: release.deployed_at.get(name).copied(),
+            destroyed_at: release.destroyed_at.get(name).copied(),
         }
     }
 }

@@ -1,0 +1,88 @@
+//! What holds for any events at all, sense or nonsense.
+
+mod common;
+
+use common::*;
+use proptest::prelude::*;
+use relrun_ledger::{Event, Finding, Record, Release, StepKind, Summary};
+use std::collections::BTreeSet;
+
+fn begin() -> (Release, Vec<Record>) {
+    let first = record(0, Event::ReleaseStarted(Box::new(start(7, decls()))));
+    (Release::begin(&first).expect("it begins"), vec![first])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_refused_event_leaves_everything_as_it_was(events in prop::collection::vec(events(7), 1..150)) {
+        let (mut release, mut records) = begin();
+        for event in events {
+            let record = record(release.next_seq, event);
+            let before = release.clone();
+            if release.apply(&record).is_ok() {
+                records.push(record);
+            } else {
+                prop_assert_eq!(&release, &before);
+            }
+        }
+        prop_assert_eq!(release.next_seq as usize, records.len());
+    }
+
+    #[test]
+    fn a_log_that_is_cut_anywhere_folds_on_to_the_same(events in prop::collection::vec(events(7), 1..150)) {
+        let (mut release, mut records) = begin();
+        for event in events {
+            let record = record(release.next_seq, event);
+            if release.apply(&record).is_ok() {
+                records.push(record);
+            }
+        }
+        for cut in 1..=records.len() {
+            let mut again = Release::fold(&records[..cut]).expect("a prefix is legal").expect("it has a start");
+            for record in &records[cut..] {
+                again.apply(record).expect("the rest follows");
+            }
+            prop_assert_eq!(&again, &release);
+        }
+        prop_assert_eq!(Summary::of(&Release::fold(&records).expect("legal").expect("begun")), Summary::of(&release));
+    }
+
+    /// Told from the events alone, without the fold's states.
+    #[test]
+    fn a_finished_effect_never_starts_again(events in prop::collection::vec(events(7), 1..200)) {
+        let (mut release, _) = begin();
+        let mut finished = BTreeSet::new();
+        for event in events {
+            let record = record(release.next_seq, event);
+            if release.apply(&record).is_err() {
+                continue;
+            }
+            match record.event {
+                Event::StepStarted { step, .. } => prop_assert!(!finished.contains(&step)),
+                Event::StepSucceeded { step, .. } | Event::StepRecovered { step, finding: Finding::Done { .. }, .. } => {
+                    let again = !finished.insert(step);
+                    prop_assert!(!again);
+                }
+                Event::UndoFinished { step, .. } | Event::DestroyFinished { step, .. } => {
+                    prop_assert_eq!(release.start.steps[step.index()].kind, StepKind::Effect);
+                    finished.remove(&step);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gap_a_repetition_and_a_wrong_beginning_are_refused() {
+    let (mut release, records) = begin();
+    let ended = |seq| record(seq, Event::Marked { mark: relrun_ledger::Mark::Bad, set: true, actor: actor() });
+    assert!(release.apply(&ended(2)).is_err());
+    assert!(release.apply(&ended(0)).is_err());
+    assert!(release.apply(&ended(1)).is_ok(), "a mark needs no run");
+    assert!(Release::fold(&[ended(0)]).is_err());
+    assert!(Release::begin(&Record { seq: 1, ..records[0].clone() }).is_err());
+    assert!(Release::fold(&[]).expect("nothing is legal").is_none());
+}

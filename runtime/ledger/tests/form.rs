@@ -1,0 +1,104 @@
+//! The written form of version 1. What fails here breaks every ledger there is: a change of form needs a new version, and a way from the old.
+
+mod common;
+
+use common::*;
+use proptest::prelude::*;
+use relrun_ledger::{Cause, Event, FailureKind, Finding, Mark, Origin, Record, ReleaseId, ReleaseKind, RunKind, StepId, Verdict};
+use serde_json::json;
+
+/// Every event, and every shape that one has.
+fn samples() -> Vec<Event> {
+    let step = StepId(3);
+    let mut rollback = start(8, vec![decl("site", None, relrun_ledger::StepKind::Pure, true)]);
+    rollback.kind = ReleaseKind::Rollback { to: ReleaseId(5) };
+    let mut retry = start(9, vec![]);
+    retry.kind = ReleaseKind::Retry { of: ReleaseId(5) };
+    retry.actor.job = Some("build 12".into());
+    let mut samples = vec![
+        Event::ReleaseStarted(Box::new(start(7, decls()[2..4].to_vec()))),
+        Event::ReleaseStarted(Box::new(rollback)),
+        Event::ReleaseStarted(Box::new(retry)),
+        Event::RunStarted { run: RunKind::Apply, actor: actor(), steps: None },
+        Event::RunStarted { run: RunKind::Settle, actor: actor(), steps: Some(vec![step]) },
+        Event::StepStarted { step, attempt: 2, config: digest("config") },
+        Event::Checkpoint { step, state: json!({ "begun": 1 }) },
+        Event::StepSucceeded { step, outcome: outcome(Some(json!({ "dir": "r7" }))), origin: Origin::Ran { fingerprint: None } },
+        Event::StepSucceeded { step, outcome: outcome(None), origin: Origin::Cached { fingerprint: digest("print") } },
+        Event::StepSucceeded { step, outcome: outcome(None), origin: Origin::Copied { release: ReleaseId(5) } },
+        Event::StepFailed { step, failure: failure("no route to host") },
+        Event::StepRecovered { step, finding: Finding::NotDone, by: Cause::Rule },
+        Event::StepRecovered { step, finding: Finding::Done { outcome: outcome(None) }, by: Cause::Person },
+        Event::StepRecovered { step, finding: Finding::Partly { receipt: json!({ "begun": 1 }) }, by: Cause::Plugin },
+        Event::StepRecovered { step, finding: Finding::Unknown { reason: "nobody saw".into() }, by: Cause::Plugin },
+        Event::UndoStarted { step },
+        Event::UndoFinished { step, summary: "went back".into() },
+        Event::UndoFailed { step, failure: failure("gone") },
+        Event::DestroyStarted { step },
+        Event::DestroyFinished { step, summary: "removed".into() },
+        Event::DestroyFailed { step, failure: failure("busy") },
+        Event::Approved { gate: "live/release-managers".into(), actor: actor(), comment: Some("go".into()) },
+        Event::Capability { step, capability: "run \"make\"".into(), denied: false, detail: None },
+        Event::RunEnded { verdict: Verdict::Waiting { on: vec!["approve live/release-managers".into()] } },
+        Event::Marked { mark: Mark::Bad, set: true, actor: actor() },
+        Event::Marked { mark: Mark::Pinned, set: false, actor: actor() },
+    ];
+    use Verdict::{Cancelled, Destroyed, Failed, Stopped, Succeeded, Undone};
+    samples.extend([Succeeded, Failed, Cancelled, Undone, Destroyed, Stopped].map(|verdict| Event::RunEnded { verdict }));
+    use RunKind::{Continue, Destroy, Retry, Undo};
+    samples.extend([Retry, Continue, Undo, Destroy].map(|run| Event::RunStarted { run, actor: actor(), steps: None }));
+    use FailureKind::{Denied, Invalid, Limit, Missing, Other, TimedOut, Transient, Trapped};
+    let kinds = [Invalid, Denied, Missing, TimedOut, FailureKind::Cancelled, Transient, Other, Trapped, Limit];
+    samples.extend(kinds.map(|kind| Event::StepFailed { step, failure: relrun_ledger::Failure { kind, message: "no".into() } }));
+    samples
+}
+
+/// A new event makes this fail to compile: then it belongs among the samples, and this number grows.
+fn number(event: &Event) -> usize {
+    match event {
+        Event::ReleaseStarted(_) => 0,
+        Event::RunStarted { .. } => 1,
+        Event::StepStarted { .. } => 2,
+        Event::Checkpoint { .. } => 3,
+        Event::StepSucceeded { .. } => 4,
+        Event::StepFailed { .. } => 5,
+        Event::StepRecovered { .. } => 6,
+        Event::UndoStarted { .. } => 7,
+        Event::UndoFinished { .. } => 8,
+        Event::UndoFailed { .. } => 9,
+        Event::DestroyStarted { .. } => 10,
+        Event::DestroyFinished { .. } => 11,
+        Event::DestroyFailed { .. } => 12,
+        Event::Approved { .. } => 13,
+        Event::Capability { .. } => 14,
+        Event::RunEnded { .. } => 15,
+        Event::Marked { .. } => 16,
+    }
+}
+
+#[test]
+fn the_form_of_every_event_is_pinned() {
+    let mut seen: Vec<usize> = samples().iter().map(number).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    assert!(seen.into_iter().eq(0..17), "an event has no sample");
+    let lines: Vec<String> = (0_u64..).zip(samples()).map(|(seq, event)| serde_json::to_string(&record(seq, event)).expect("events are JSON")).collect();
+    insta::assert_snapshot!("events", lines.join("\n"));
+    assert_eq!(relrun_ledger::LEDGER_VERSION, 1);
+}
+
+#[test]
+fn what_was_written_without_later_fields_is_still_read() {
+    let text = r#"{"seq":0,"at":"2026-01-02T03:04:05Z","event":{"type":"run-started","run":"apply","actor":{"user":"a","host":"b","pid":1}}}"#;
+    let record: Record = serde_json::from_str(text).expect("it is of version 1");
+    assert!(matches!(record.event, Event::RunStarted { steps: None, .. }));
+}
+
+proptest! {
+    #[test]
+    fn every_event_comes_back_as_it_was_written(event in events(7), seq in any::<u64>()) {
+        let written = Record { seq, at: at(seq % 1000), event };
+        let text = serde_json::to_string(&written).expect("events are JSON");
+        prop_assert_eq!(serde_json::from_str::<Record>(&text).expect("and come back"), written);
+    }
+}
