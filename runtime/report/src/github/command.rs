@@ -47,7 +47,7 @@ enum Part {
 
 fn escape(text: &str, part: Part) -> String {
     let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in without_older_form(text).chars() {
         match (character, part) {
             ('%', _) => out.push_str("%25"),
             ('\r', _) => out.push_str("%0D"),
@@ -66,13 +66,17 @@ fn escape(text: &str, part: Part) -> String {
 /// differs between libraries, so a `::` is broken wherever no letter or digit stands before it. `::stop-commands::` would do too, but
 /// it needs a word that nobody can guess, and it would stop our own groups.
 pub(super) fn tame(line: &str) -> String {
-    let mut out = line.replace("##[", &format!("##{NOTHING}["));
+    let mut out = without_older_form(line);
     if let Some(at) = out.find("::")
         && !out[..at].chars().any(char::is_alphanumeric)
     {
         out.insert(at + 1, NOTHING);
     }
     out
+}
+
+fn without_older_form(text: &str) -> String {
+    text.replace("##[", &format!("##{NOTHING}["))
 }
 
 #[cfg(test)]
@@ -90,6 +94,7 @@ mod tests {
     fn commands_are_escaped_part_by_part() {
         let command = Command::new("error").property("file", "a,b:c%.kdl").property("line", "3").property("title", "x\r\ny");
         assert_eq!(command.data("100%: a\r\n::b").to_string(), "::error file=a%2Cb%3Ac%25.kdl,line=3,title=x%0D%0Ay::100%25: a%0D%0A::b");
+        assert_eq!(Command::new("error").data("##[endgroup]").to_string(), "::error::##\u{200b}[endgroup]");
         assert_eq!(Command::new("endgroup").to_string(), "::endgroup::");
     }
 

@@ -43,7 +43,7 @@ impl Page {
     pub(super) fn note(&mut self, event: &ReportEvent) {
         match event {
             ReportEvent::RunStarted { package, release, version, command, .. } => {
-                self.name = Some(format!("{package} {version} {release}: {command}"));
+                self.name = Some(format!("{package} {version} {release} ({command})"));
             }
             ReportEvent::StepFinished { result: StepResult::Cached, .. } => self.cached += 1,
             ReportEvent::StepFinished { result: StepResult::Copied, .. } => self.copied += 1,

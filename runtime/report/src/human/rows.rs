@@ -80,7 +80,7 @@ impl Rows {
         self.head(key.0);
         let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
         let label = format!("{}{step}{again}", doing(operation));
-        let label = truncate_str(&label, usize::from(self.look.width / 2).max(8), "…").into_owned();
+        let label = truncate_str(&label, usize::from(self.look.width / 2).max(8), self.look.glyphs.pick("…", "~")).into_owned();
         let indent = if self.has_heads() { "  " } else { "" };
         let row = self.bar(&format!("{indent}{{spinner}} {{prefix}}{{took}} {{wide_msg}}"));
         self.insert(key, row.with_prefix(self.palette.paint(STRONG, &label)));
