@@ -87,8 +87,8 @@ impl Human {
             ReportEvent::RunStarted { package, release, version, command, steps } => {
                 self.begin(&format!("{package} {version} {release}"), command, steps)
             }
-            ReportEvent::StepStarted { step, operation, attempt, .. } => {
-                self.rows.start(step, *operation, *attempt);
+            ReportEvent::StepStarted { step, operation, attempt, why } => {
+                self.rows.start(step, *operation, *attempt, why.as_deref());
                 Ok(())
             }
             ReportEvent::StepLine { step, level, text, .. } => {

@@ -119,11 +119,9 @@ fn text(value: &Value) -> String {
 /// The run that succeeds, as it is written.
 fn example() -> String {
     let mut bytes = Vec::new();
-    let mut json = Json::new(&mut bytes);
     let [(_, succeeded), ..] = common::runs();
     for event in &succeeded {
-        json.event(event).unwrap();
+        Json::new(&mut bytes).event(event).unwrap();
     }
-    drop(json);
     String::from_utf8(bytes).unwrap()
 }

@@ -11,6 +11,7 @@ use relrun_report::{
 };
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Somewhere to write that can be read meanwhile.
 #[derive(Clone, Default)]
@@ -154,7 +155,7 @@ fn what_runs_is_alive() {
     let apply = OperationName::Apply;
     let events = [
         begun("apply", steps.collect()),
-        started("web@staging", apply, 1, None),
+        started("web@staging", apply, 1, Some("an effect")),
         started("compile", apply, 1, None),
         line("compile", LineLevel::Info, "   Compiling a crate with a name that is far too long for the rest of this line"),
         progress("compile", "crates", 1_204, Some(3_000)),
@@ -169,6 +170,24 @@ fn what_runs_is_alive() {
     insta::assert_snapshot!("live-one-failed", spinning(&term));
     human.finish().unwrap();
     assert!(!term.contents().contains("running"), "{}", term.contents());
+}
+
+#[test]
+fn rows_that_move_leave_nothing_behind() {
+    for (_, events) in runs() {
+        let shown = |tick: Option<Duration>| {
+            let (term, mut human) = terminal(Look { tick, ..still() }, 60);
+            for event in &events {
+                human.event(event).unwrap();
+                if let Some(tick) = tick {
+                    std::thread::sleep(tick * 4);
+                }
+            }
+            human.finish().unwrap();
+            term.contents()
+        };
+        assert_eq!(shown(Some(Duration::from_millis(2))), shown(None));
+    }
 }
 
 /// What a terminal shows, whatever the spinner's place.

@@ -215,8 +215,7 @@ fn escape(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            // GitHub makes mentions and links to issues of these, and of addresses; inside a word they are what they are.
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '+' | '!' | '|' | '~' | '$' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '$' => {
                 out.push('\\');
                 out.push(character);
             }
@@ -245,7 +244,7 @@ mod tests {
 
     #[test]
     fn markup_of_others_is_text() {
-        assert_eq!(escape("a|b <img src=x> `c` [d](e) *f*\n# g"), "a\\|b &lt;img src=x&gt; \\`c\\` \\[d\\]\\(e\\) \\*f\\*<br>\\# g");
+        assert_eq!(escape("a|b <img src=x> `c` [d](e) *f*\n# g"), "a\\|b &lt;img src=x&gt; \\`c\\` \\[d\\](e) \\*f\\*<br>\\# g");
         assert_eq!(code("relrun retry r7"), "`relrun retry r7`");
         assert_eq!(code("a ``b"), "``` a ``b ```");
     }

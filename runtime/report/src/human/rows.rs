@@ -70,13 +70,13 @@ impl Rows {
         }
     }
 
-    /// Gives a step a row, or its row a fresh start.
-    pub(super) fn start(&mut self, step: &str, operation: OperationName, attempt: u32) {
+    /// Gives a step a row, or its row a fresh start. Until it says a line, the row says why it runs.
+    pub(super) fn start(&mut self, step: &str, operation: OperationName, attempt: u32, why: Option<&str>) {
         let key = self.key(step);
         self.remove(key);
         // What an attempt said before is still worth reading when the next one fails without a word.
         let tail = self.running.remove(step).map(|running| running.tail).unwrap_or_default();
-        self.running.insert(step.to_owned(), Running { tail, ..Running::default() });
+        self.running.insert(step.to_owned(), Running { tail, last: why.unwrap_or_default().to_owned(), progress: String::new() });
         self.head(key.0);
         let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
         let label = format!("{}{step}{again}", doing(operation));
@@ -84,6 +84,7 @@ impl Rows {
         let indent = if self.has_heads() { "  " } else { "" };
         let row = self.bar(&format!("{indent}{{spinner}} {{prefix}}{{took}} {{wide_msg}}"));
         self.insert(key, row.with_prefix(self.palette.paint(STRONG, &label)));
+        self.redraw(step);
         self.tally();
     }
 
