@@ -7,11 +7,11 @@ use crate::{Outcome, guests};
 
 /// What is typed, and what it shows.
 const COMMANDS: &[(&str, &[&str])] = &[
-    ("render this repository's pages, check them, and bring them to staging and live", &["apply", "examples/site/release.kdl"]),
+    ("render this repository's pages, check them, and bring them to staging and production", &["apply", "examples/site/release.kdl"]),
     ("the same again: nothing to do", &["apply", "examples/site/release.kdl"]),
     ("another title: what it does not touch comes from the cache", &["apply", "examples/site/release.kdl", "-i", "title=relrun, again"]),
-    ("back to what was live before", &["rollback", "-e", "live"]),
-    ("what is where", &["status"]),
+    ("back to what production served before", &["rollback", "-e", "production", "-m", "examples/site/release.kdl"]),
+    ("what is where", &["status", "-m", "examples/site/release.kdl"]),
 ];
 
 /// Sets everything up and runs the main job.
