@@ -196,7 +196,11 @@ impl Release {
                 Ok(())
             }
             Event::Marked { mark, set, .. } => {
-                if *set { self.marks.insert(*mark) } else { self.marks.remove(mark) };
+                if *set {
+                    self.marks.insert(*mark)
+                } else {
+                    self.marks.remove(mark)
+                };
                 Ok(())
             }
             event => self.change_step(event, record.at),
@@ -242,7 +246,9 @@ impl Release {
         }
         let contradicts: fn(&StepDecl, &StepRecord) -> bool = match verdict {
             Verdict::Succeeded => |_, step| !matches!(step.state, StepState::Succeeded(_)),
-            Verdict::Undone | Verdict::Destroyed => |decl, step| decl.environment.is_some() && decl.kind == StepKind::Effect && step.may_stand(),
+            Verdict::Undone | Verdict::Destroyed => {
+                |decl, step| decl.environment.is_some() && decl.kind == StepKind::Effect && step.may_stand()
+            }
             _ => |_, _| false,
         };
         let against = |id: &StepId| self.is_selected(*id) && contradicts(&self.start.steps[id.index()], self.step(*id));

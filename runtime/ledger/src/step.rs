@@ -61,7 +61,16 @@ pub struct StepRecord {
 
 impl StepRecord {
     pub(crate) fn new() -> Self {
-        Self { state: StepState::Waiting, attempts: 0, receipt: None, outcome: None, origin: None, config: None, started: None, ended: None }
+        Self {
+            state: StepState::Waiting,
+            attempts: 0,
+            receipt: None,
+            outcome: None,
+            origin: None,
+            config: None,
+            started: None,
+            ended: None,
+        }
     }
 
     /// Returns whether something that it did may stand in its environment.

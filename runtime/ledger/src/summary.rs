@@ -49,7 +49,8 @@ pub struct EnvironmentSummary {
 impl Summary {
     /// Sums up a release.
     pub fn of(release: &Release) -> Self {
-        let environments = release.environments().into_iter().map(|name| (name.to_owned(), EnvironmentSummary::of(release, name))).collect();
+        let environments =
+            release.environments().into_iter().map(|name| (name.to_owned(), EnvironmentSummary::of(release, name))).collect();
         let free_done = release.step_ids().all(|id| {
             let bound = release.start.steps[id.index()].environment.is_some();
             matches!(release.step(id).state, StepState::Succeeded(_)) || (bound && release.is_wanted(id))

@@ -82,14 +82,16 @@ fn the_form_of_every_event_is_pinned() {
     seen.sort_unstable();
     seen.dedup();
     assert!(seen.into_iter().eq(0..17), "an event has no sample");
-    let lines: Vec<String> = (0_u64..).zip(samples()).map(|(seq, event)| serde_json::to_string(&record(seq, event)).expect("events are JSON")).collect();
+    let lines: Vec<String> =
+        (0_u64..).zip(samples()).map(|(seq, event)| serde_json::to_string(&record(seq, event)).expect("events are JSON")).collect();
     insta::assert_snapshot!("events", lines.join("\n"));
     assert_eq!(relrun_ledger::LEDGER_VERSION, 1);
 }
 
 #[test]
 fn what_was_written_without_later_fields_is_still_read() {
-    let text = r#"{"seq":0,"at":"2026-01-02T03:04:05Z","event":{"type":"run-started","run":"apply","actor":{"user":"a","host":"b","pid":1}}}"#;
+    let text =
+        r#"{"seq":0,"at":"2026-01-02T03:04:05Z","event":{"type":"run-started","run":"apply","actor":{"user":"a","host":"b","pid":1}}}"#;
     let record: Record = serde_json::from_str(text).expect("it is of version 1");
     assert!(matches!(record.event, Event::RunStarted { steps: None, .. }));
 }

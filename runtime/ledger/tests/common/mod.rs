@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 use relrun_ledger::{
-    Actor, Cause, Digest, Event, Failure, FailureKind, Finding, Mark, OnFailure, Origin, Outcome, Record, ReleaseId, ReleaseKind, RunKind, Start,
-    StepDecl, StepId, StepKind, Timestamp, Verdict,
+    Actor, Cause, Digest, Event, Failure, FailureKind, Finding, Mark, OnFailure, Origin, Outcome, Record, ReleaseId, ReleaseKind, RunKind,
+    Start, StepDecl, StepId, StepKind, Timestamp, Verdict,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -81,24 +81,19 @@ pub(crate) fn outcome(receipt: Option<Value>) -> Outcome {
 }
 
 fn values() -> impl Strategy<Value = Value> {
-    prop_oneof![Just(json!(null)), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), ".*".prop_map(Value::from)].prop_recursive(
-        2,
-        8,
-        3,
-        |inner| {
+    prop_oneof![Just(json!(null)), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), ".*".prop_map(Value::from)]
+        .prop_recursive(2, 8, 3, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
                 prop::collection::btree_map("[a-z]{1,4}", inner, 0..3).prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
-        },
-    )
+        })
 }
 
 fn outcomes() -> impl Strategy<Value = Outcome> {
     let receipts = prop::option::of(values().prop_filter("JSON knows no null receipt", |value| !value.is_null()));
-    (".*", prop::collection::btree_map("[a-z]{1,4}", values(), 0..3), prop::collection::btree_map("[a-z]{1,4}", digests(), 0..2), receipts).prop_map(
-        |(summary, outputs, artifacts, receipt)| Outcome { summary, outputs: outputs.into_iter().collect(), artifacts, receipt },
-    )
+    (".*", prop::collection::btree_map("[a-z]{1,4}", values(), 0..3), prop::collection::btree_map("[a-z]{1,4}", digests(), 0..2), receipts)
+        .prop_map(|(summary, outputs, artifacts, receipt)| Outcome { summary, outputs: outputs.into_iter().collect(), artifacts, receipt })
 }
 
 fn digests() -> impl Strategy<Value = Digest> {
@@ -147,7 +142,8 @@ fn actors() -> impl Strategy<Value = Actor> {
 /// Any event about one of `steps` steps or of one more that is not there; attempts are small, so that some fit.
 pub(crate) fn events(steps: u32) -> impl Strategy<Value = Event> {
     let step = || (0..=steps).prop_map(StepId);
-    let runs = prop::sample::select(vec![RunKind::Apply, RunKind::Retry, RunKind::Continue, RunKind::Undo, RunKind::Destroy, RunKind::Settle]);
+    let runs =
+        prop::sample::select(vec![RunKind::Apply, RunKind::Retry, RunKind::Continue, RunKind::Undo, RunKind::Destroy, RunKind::Settle]);
     let causes = prop::sample::select(vec![Cause::Plugin, Cause::Rule, Cause::Person]);
     let run = (runs, actors(), prop::option::of(prop::collection::vec(step(), 0..3)));
     prop_oneof![
