@@ -177,8 +177,8 @@ pub struct CallLimits {
 impl Default for CallLimits {
     fn default() -> Self {
         Self {
-            timeout: Duration::from_secs(600),
-            cpu: Duration::from_secs(600),
+            timeout: Duration::from_mins(10),
+            cpu: Duration::from_mins(10),
             memory: 256 << 20,
             log: 16 << 20,
             output: 4 << 30,

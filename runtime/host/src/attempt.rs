@@ -154,7 +154,9 @@ impl Attempt {
             return Err(self.deny(capability, format!("`describe` and `resolve` reach nothing, {capability} neither")));
         }
         if self.kind == StepKind::Pure {
-            return Err(self.deny(capability, format!("a pure step has no {capability}; what needs it is an effect, and `resolve` must say so")));
+            return Err(
+                self.deny(capability, format!("a pure step has no {capability}; what needs it is an effect, and `resolve` must say so"))
+            );
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! Every import may trap, because a step that goes over a limit is ended in the middle of a call. No values are traced: a revealed secret
 //! would be among them. The spans are made in [`crate::imports`].
 
-#![expect(missing_docs, unreachable_pub, clippy::pedantic, reason = "generated")]
+#![expect(unreachable_pub, reason = "generated")]
 
 wasmtime::component::bindgen!({
     path: "../../wit",

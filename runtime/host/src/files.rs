@@ -31,7 +31,8 @@ struct Shown {
 
 /// Finds the folder that a path lies in.
 pub(crate) fn locate(attempt: &Attempt, files: &Files, path: &str, purpose: For) -> Result<Located, CallError> {
-    let within = |shown: &Shown| path.strip_prefix(shown.at.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/')).map(str::to_owned);
+    let within =
+        |shown: &Shown| path.strip_prefix(shown.at.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/')).map(str::to_owned);
     let found = shown(attempt, files).into_iter().filter_map(|shown| within(&shown).map(|rest| (shown, rest)));
     let Some((shown, rest)) = found.max_by_key(|(shown, _)| shown.at.len()) else {
         return Err(CallError::denied(format!("{path} is in none of the step's directories")));
@@ -46,7 +47,8 @@ pub(crate) fn locate(attempt: &Attempt, files: &Files, path: &str, purpose: For)
 fn shown(attempt: &Attempt, files: &Files) -> Vec<Shown> {
     let dirs = &files.dirs;
     let inputs = dirs.inputs.iter().map(|name| Shown { at: format!("/in/{name}"), dir: dirs.root.join("in").join(name), writable: false });
-    let outputs = dirs.outputs.iter().map(|name| Shown { at: format!("/out/{name}"), dir: dirs.root.join("out").join(name), writable: true });
+    let outputs =
+        dirs.outputs.iter().map(|name| Shown { at: format!("/out/{name}"), dir: dirs.root.join("out").join(name), writable: true });
     let tmp = Shown { at: "/tmp".into(), dir: dirs.root.join("tmp"), writable: true };
     let granted = attempt.capabilities.iter().filter_map(|capability| match capability {
         Capability::Read(path) => Some(Shown { at: path.clone(), dir: dirs.work_tree.join(path), writable: false }),

@@ -8,7 +8,10 @@ use crate::error::failure;
 use crate::load::{Loaded, load};
 use crate::run::Watch;
 use crate::state::{State, Ways};
-use crate::{CallLimits, CancelToken, ComponentSource, Description, HostError, Health, Invocation, Needs, Operation, Recovery, Reply, answer, sandbox};
+use crate::{
+    CallLimits, CancelToken, ComponentSource, Description, Health, HostError, Invocation, Needs, Operation, Recovery, Reply, answer,
+    sandbox,
+};
 use relrun_confine::Launcher;
 use relrun_gate::{Gate, GateOptions, Masker, Secrets};
 use relrun_ledger::{Digest, Failure, FailureKind};
@@ -163,7 +166,8 @@ impl Host {
         {
             return Ok(Arc::clone(masker));
         }
-        let masker = Masker::new(secrets).map_err(|error| HostError::Machine { doing: "mask the secrets".into(), reason: error.to_string() })?;
+        let masker =
+            Masker::new(secrets).map_err(|error| HostError::Machine { doing: "mask the secrets".into(), reason: error.to_string() })?;
         let masker = Arc::new(masker);
         *last = Some((Arc::downgrade(secrets), Arc::clone(&masker)));
         Ok(masker)
@@ -265,6 +269,7 @@ fn holds_no_secret(reply: &Reply, masker: &Masker) -> Result<(), Failure> {
 }
 
 /// A component that cannot run fails its step for good.
+#[expect(clippy::needless_pass_by_value, reason = "errors are passed by value from `map_err`")]
 fn unfit(error: HostError) -> Failure {
     let message = match miette::Diagnostic::help(&error) {
         Some(help) => format!("{error}; {help}"),

@@ -26,8 +26,8 @@ mod ticker;
 mod words;
 
 pub use api::{
-    CallLimits, CancelToken, Canceller, Change, ComponentBytes, ComponentSource, Context, Description, Health, HostError, Invocation, Level,
-    LineSource, Needs, Operation, Recovery, Reply, Request, StepDirs, StepSink, TargetMark,
+    CallLimits, CancelToken, Canceller, Change, ComponentBytes, ComponentSource, Context, Description, Health, HostError, Invocation,
+    Level, LineSource, Needs, Operation, Recovery, Reply, Request, StepDirs, StepSink, TargetMark,
 };
 pub use compile::{CompileLimits, Compiler, compile_main};
 pub use host::{Host, HostOptions};

@@ -71,9 +71,8 @@ fn read(source: &ComponentSource, name: &str) -> Result<Vec<u8>, HostError> {
     let bytes = match &source.bytes {
         ComponentBytes::Static(bytes) => bytes.to_vec(),
         ComponentBytes::Memory(bytes) => bytes.to_vec(),
-        ComponentBytes::File(path) => {
-            std::fs::read(path).map_err(|error| HostError::Machine { doing: format!("read {}", path.display()), reason: error.to_string() })?
-        }
+        ComponentBytes::File(path) => std::fs::read(path)
+            .map_err(|error| HostError::Machine { doing: format!("read {}", path.display()), reason: error.to_string() })?,
     };
     let found = Digest::of(&bytes);
     if found == source.digest {

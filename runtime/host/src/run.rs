@@ -36,7 +36,11 @@ impl Watch {
     }
 
     /// Runs a call to its end.
-    pub(crate) async fn run<T>(&self, call: impl Future<Output = wasmtime::Result<T>> + Send, cancel: Option<&CancelToken>) -> Result<T, Failure> {
+    pub(crate) async fn run<T>(
+        &self,
+        call: impl Future<Output = wasmtime::Result<T>> + Send,
+        cancel: Option<&CancelToken>,
+    ) -> Result<T, Failure> {
         let result = self.drive(call, cancel).await;
         self.words.flush();
         match result {
@@ -78,14 +82,14 @@ impl Watch {
                     deadline = later(self.limits.grace);
                     self.stop.announce(Stop::Cancelled);
                 }
-                () = sleep_until(deadline) => match stopping {
-                    Some(stop) => return Err(Ended::Stopped(stop)),
-                    None => {
-                        stopping = Some(Stop::TimedOut);
-                        deadline = later(self.limits.grace);
-                        self.stop.announce(Stop::TimedOut);
+                () = sleep_until(deadline) => {
+                    if let Some(stop) = stopping {
+                        return Err(Ended::Stopped(stop));
                     }
-                },
+                    stopping = Some(Stop::TimedOut);
+                    deadline = later(self.limits.grace);
+                    self.stop.announce(Stop::TimedOut);
+                }
                 bytes = &mut measured => return Err(Ended::Output(bytes)),
             }
         }
@@ -108,7 +112,11 @@ impl Watch {
             },
             Ended::Stopped(Stop::TimedOut) => Failure {
                 kind: FailureKind::TimedOut,
-                message: format!("it took longer than {}, and did not return within {} more", seconds(self.limits.timeout), seconds(self.limits.grace)),
+                message: format!(
+                    "it took longer than {}, and did not return within {} more",
+                    seconds(self.limits.timeout),
+                    seconds(self.limits.grace)
+                ),
             },
             Ended::Cpu => limit(format!("it used more than {} of CPU time", seconds(self.limits.cpu))),
             Ended::Output(bytes) => limit(format!("it wrote {bytes} bytes under /out and /tmp; its limit is {}", self.limits.output)),
@@ -134,7 +142,7 @@ impl Watch {
 
 fn later(wait: Duration) -> Instant {
     // A year is for ever, and cannot overflow.
-    Instant::now() + wait.min(Duration::from_secs(365 * 86_400))
+    Instant::now() + wait.min(Duration::from_hours(365 * 24))
 }
 
 fn seconds(duration: Duration) -> String {

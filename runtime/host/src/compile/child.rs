@@ -63,7 +63,12 @@ fn limit(told: &Told) -> nix::Result<()> {
 }
 
 /// Compiles a component.
-pub(crate) async fn compile(engine: &Engine, compiler: &Compiler, limits: CompileLimits, component: Vec<u8>) -> Result<Trusted, CompileFailed> {
+pub(crate) async fn compile(
+    engine: &Engine,
+    compiler: &Compiler,
+    limits: CompileLimits,
+    component: Vec<u8>,
+) -> Result<Trusted, CompileFailed> {
     match compiler {
         Compiler::InProcess => {
             let engine = engine.clone();

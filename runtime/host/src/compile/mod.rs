@@ -44,6 +44,6 @@ pub struct CompileLimits {
 impl Default for CompileLimits {
     /// Enough for a Python component of 18 MB, which takes 5 s and 1 GB.
     fn default() -> Self {
-        Self { memory: 4 << 30, cpu: Duration::from_secs(120), timeout: Duration::from_secs(180), artifact: 512 << 20 }
+        Self { memory: 4 << 30, cpu: Duration::from_mins(2), timeout: Duration::from_mins(3), artifact: 512 << 20 }
     }
 }

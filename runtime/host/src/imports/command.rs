@@ -103,9 +103,8 @@ fn view(attempt: &Attempt, files: &Files) -> View {
     let mut view = View::new(&dirs.root);
     for capability in &attempt.capabilities {
         match capability {
-            Capability::Read(path) => view.read.push(dirs.work_tree.join(path)),
             Capability::Write(path) if attempt.mode == Mode::Full => view.write.push(dirs.work_tree.join(path)),
-            Capability::Write(path) => view.read.push(dirs.work_tree.join(path)),
+            Capability::Read(path) | Capability::Write(path) => view.read.push(dirs.work_tree.join(path)),
             _ => {}
         }
     }
@@ -169,7 +168,7 @@ async fn lay_out_work(files: &Files) -> Result<(), CallError> {
         })
         .await
     };
-    files.work.get_or_try_init(lay).await.map(|()| ())
+    files.work.get_or_try_init(lay).await.copied()
 }
 
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {

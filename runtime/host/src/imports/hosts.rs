@@ -26,7 +26,9 @@ impl Attempt {
         self.stop.check()?;
         self.effects_only(&capability)?;
         if !self.capabilities.iter().any(|granted| granted.covers(&asked)) {
-            return Err(self.deny(&capability, format!("no grant covers the host \"{name}\": add `{capability}` to the step's `grant` block")));
+            return Err(
+                self.deny(&capability, format!("no grant covers the host \"{name}\": add `{capability}` to the step's `grant` block"))
+            );
         }
         if does == Does::Change {
             self.changes(&capability, call)?;

@@ -6,7 +6,9 @@ use crate::files::{blocking, told};
 use crate::root::{Links, Root, exists, path_of};
 use relrun_ledger::Digest;
 use relrun_store::{BlobStore, RestoreMode};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fsync, openat, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fsync, openat, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat,
+};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -212,7 +214,8 @@ fn upload(root: &Root, path: &str, blobs: &dyn BlobStore, digest: Digest) -> io:
     let draft = draft(&name);
     remove(&parent, &draft)?;
     let restored = relrun_store::restore(blobs, digest, &path_of(&parent).join(&draft), RestoreMode::Writable);
-    let settled = restored.map_err(|error| io::Error::other(store_reason(&error))).and_then(|_| settle(&parent, &draft, &name, Existing::Kept));
+    let settled =
+        restored.map_err(|error| io::Error::other(store_reason(&error))).and_then(|_| settle(&parent, &draft, &name, Existing::Kept));
     if settled.is_err() {
         remove(&parent, &draft)?;
     }
