@@ -76,10 +76,10 @@ impl StepRecord {
     /// Returns whether something that it did may stand in its environment.
     pub fn may_stand(&self) -> bool {
         match self.state {
-            StepState::Succeeded(_) | StepState::Running | StepState::Interrupted | StepState::Unknown(_) => true,
-            StepState::Undoing | StepState::UndoFailed(_) | StepState::Destroying | StepState::DestroyFailed(_) => true,
             StepState::Failed(_) | StepState::Waiting => self.receipt.is_some(),
             StepState::Undone | StepState::Destroyed => false,
+            // Succeeded, in doubt, or on a way that did not end.
+            _ => true,
         }
     }
 }
@@ -210,8 +210,11 @@ impl StepRecord {
             return Err(format!("a pure step left nothing to {what}"));
         }
         match self.state {
-            StepState::Succeeded(_) | StepState::UndoFailed(_) | StepState::DestroyFailed(_) => {}
-            StepState::Undoing | StepState::Destroying => {}
+            StepState::Succeeded(_)
+            | StepState::Undoing
+            | StepState::Destroying
+            | StepState::UndoFailed(_)
+            | StepState::DestroyFailed(_) => {}
             StepState::Failed(_) | StepState::Waiting if self.receipt.is_some() => {}
             _ => return Err(format!("{what} may not begin from {}", self.state)),
         }

@@ -27,7 +27,7 @@ proptest! {
                 prop_assert_eq!(&release, &before);
             }
         }
-        prop_assert_eq!(release.next_seq as usize, records.len());
+        prop_assert_eq!(usize::try_from(release.next_seq), Ok(records.len()));
     }
 
     #[test]

@@ -43,15 +43,30 @@ fn samples() -> Vec<Event> {
         Event::Marked { mark: Mark::Bad, set: true, actor: actor() },
         Event::Marked { mark: Mark::Pinned, set: false, actor: actor() },
     ];
-    use Verdict::{Cancelled, Destroyed, Failed, Stopped, Succeeded, Undone};
-    samples.extend([Succeeded, Failed, Cancelled, Undone, Destroyed, Stopped].map(|verdict| Event::RunEnded { verdict }));
-    use RunKind::{Continue, Destroy, Retry, Undo};
-    samples.extend([Retry, Continue, Undo, Destroy].map(|run| Event::RunStarted { run, actor: actor(), steps: None }));
-    use FailureKind::{Denied, Invalid, Limit, Missing, Other, TimedOut, Transient, Trapped};
-    let kinds = [Invalid, Denied, Missing, TimedOut, FailureKind::Cancelled, Transient, Other, Trapped, Limit];
-    samples.extend(kinds.map(|kind| Event::StepFailed { step, failure: relrun_ledger::Failure { kind, message: "no".into() } }));
+    samples.extend(
+        [Verdict::Succeeded, Verdict::Failed, Verdict::Cancelled, Verdict::Undone, Verdict::Destroyed, Verdict::Stopped]
+            .map(|verdict| Event::RunEnded { verdict }),
+    );
+    samples.extend([RunKind::Retry, RunKind::Continue, RunKind::Undo, RunKind::Destroy].map(|run| Event::RunStarted {
+        run,
+        actor: actor(),
+        steps: None,
+    }));
+    samples.extend(KINDS.map(|kind| Event::StepFailed { step, failure: relrun_ledger::Failure { kind, message: "no".into() } }));
     samples
 }
+
+const KINDS: [FailureKind; 9] = [
+    FailureKind::Invalid,
+    FailureKind::Denied,
+    FailureKind::Missing,
+    FailureKind::TimedOut,
+    FailureKind::Cancelled,
+    FailureKind::Transient,
+    FailureKind::Other,
+    FailureKind::Trapped,
+    FailureKind::Limit,
+];
 
 /// A new event makes this fail to compile: then it belongs among the samples, and this number grows.
 fn number(event: &Event) -> usize {
