@@ -1,7 +1,7 @@
 //! A host in memory, for testing a plugin's logic with `cargo test`, without a component.
 //!
-//! It keeps to the plugin world's words, not to the host's gates: a built component in the real host is what `relrun plugin test` and the
-//! crate `relrun-plugin-test` are for.
+//! It keeps to the plugin world's words, not to the host's gates: whether a component asks for what it uses shows when the built one runs in
+//! a release, as `docs/plugins.md` tells.
 
 use crate::command::Output;
 use crate::operations::{self, Answer, Description, Found};
