@@ -22,7 +22,8 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Cancel { at, run } => run::cancel(cli, at, run).await,
         Command::Undo { at, environment, run } => run::undo(cli, at, environment, run).await,
         Command::Rollback { environment, to, deployment, manifest, run } => {
-            let request = relrun_engine::command::RollbackRequest { environment: environment.clone(), to: *to, deployment: deployment.clone() };
+            let request =
+                relrun_engine::command::RollbackRequest { environment: environment.clone(), to: *to, deployment: deployment.clone() };
             run::rollback(cli, manifest, &request, run).await
         }
         Command::Destroy { environment, deployment, manifest, run } => {

@@ -94,7 +94,8 @@ pub(crate) fn root(cli: &Cli, manifest: &Path) -> Result<PathBuf, EngineError> {
 }
 
 fn bundled() -> Vec<BundledPlugin> {
-    let plugin = |plugin: &relrun_bundled::Bundled| BundledPlugin { name: plugin.name, bytes: plugin.bytes, digest: Digest::from(plugin.digest) };
+    let plugin =
+        |plugin: &relrun_bundled::Bundled| BundledPlugin { name: plugin.name, bytes: plugin.bytes, digest: Digest::from(plugin.digest) };
     relrun_bundled::all().iter().map(plugin).collect()
 }
 
@@ -139,7 +140,8 @@ pub(crate) fn trace(verbose: u8) {
     if verbose == 0 && wanted.is_none() {
         return;
     }
-    let filter = tracing_subscriber::EnvFilter::try_new(wanted.as_deref().unwrap_or(usual)).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
+    let filter = tracing_subscriber::EnvFilter::try_new(wanted.as_deref().unwrap_or(usual))
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 

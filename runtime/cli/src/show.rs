@@ -17,10 +17,10 @@ pub(crate) fn format(cli: &Cli) -> Format {
 }
 
 /// Returns the reporter for a run.
-pub(crate) fn reporter(cli: &Cli) -> Box<dyn Reporter> {
+pub(crate) fn reporter(cli: &Cli, graph: impl FnOnce() -> Option<String>) -> Box<dyn Reporter> {
     match format(cli) {
         Format::Json => Box::new(Json::new(io::stdout())),
-        Format::Github => crate::page::github(),
+        Format::Github => crate::page::github(graph()),
         Format::Human => crate::page::human(),
         Format::Plain | Format::Svg | Format::Dot | Format::Mermaid => Box::new(Plain::new(io::stdout())),
     }

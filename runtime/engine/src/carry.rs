@@ -20,7 +20,7 @@ use crate::{EngineError, Workspace};
 use job::{Job, JobEnd};
 use relrun_graph::{NodeId, Schedule};
 use relrun_host::{CancelToken, Canceller};
-use relrun_ledger::{Event, Failure, FailureKind, Finding, Outcome, Origin, Release, StepId, StepState, Verdict};
+use relrun_ledger::{Event, Failure, FailureKind, Finding, Origin, Outcome, Release, StepId, StepState, Verdict};
 use relrun_report::{OperationName, ReportEvent, RunFinished, StepResult};
 use sink::Message;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -40,7 +40,7 @@ pub enum Stop {
 }
 
 /// How a run is carried.
-pub struct CarryOptions {
+pub(crate) struct CarryOptions {
     /// How many steps run at once, at most.
     pub jobs: usize,
     /// Pure steps run though the cache has their outcome.
@@ -55,7 +55,7 @@ pub struct CarryOptions {
 
 /// What a run is to do with its release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
+pub(crate) enum Aim {
     /// Run what is selected and not done.
     Forward,
     /// Undo what stands in the selected environments.
@@ -71,7 +71,7 @@ pub type Emit<'a> = &'a mut dyn FnMut(ReportEvent);
 const CANCEL_DEADLINE: Duration = Duration::from_secs(6);
 
 /// A release being carried.
-pub struct Carrier<'e> {
+pub(crate) struct Carrier<'e> {
     workspace: Arc<Workspace>,
     prepared: Arc<Prepared>,
     survey: Survey,
@@ -117,7 +117,7 @@ struct Running {
 }
 
 /// What a carrier is made of.
-pub struct Cargo<'e> {
+pub(crate) struct Cargo<'e> {
     /// Where it works.
     pub workspace: Arc<Workspace>,
     /// The release's manifest, prepared.
@@ -142,10 +142,13 @@ pub struct Cargo<'e> {
 
 impl<'e> Carrier<'e> {
     /// Takes a release up. Its `run-started` is in the journal already.
-    pub fn new(cargo: Cargo<'e>) -> Self {
+    pub(crate) fn new(cargo: Cargo<'e>) -> Self {
         let release = cargo.journal.release();
-        let by_name: HashMap<(String, Option<String>), StepId> =
-            release.step_ids().map(|id| (&release.start.steps[id.index()], id)).map(|(decl, id)| ((decl.name.clone(), decl.environment.clone()), id)).collect();
+        let by_name: HashMap<(String, Option<String>), StepId> = release
+            .step_ids()
+            .map(|id| (&release.start.steps[id.index()], id))
+            .map(|(decl, id)| ((decl.name.clone(), decl.environment.clone()), id))
+            .collect();
         let mut node_of = vec![None; release.steps.len()];
         let mut step_of = vec![None; cargo.prepared.nodes.len()];
         for id in cargo.prepared.graph.topological() {
@@ -156,7 +159,8 @@ impl<'e> Carrier<'e> {
             }
         }
         let wanted = |node: NodeId| {
-            step_of[node.index()].is_some_and(|step| release.is_selected(step) && !matches!(release.step(step).state, StepState::Succeeded(_)))
+            step_of[node.index()]
+                .is_some_and(|step| release.is_selected(step) && !matches!(release.step(step).state, StepState::Succeeded(_)))
         };
         let finished: Vec<NodeId> = cargo.prepared.graph.topological().filter(|&node| !wanted(node)).collect();
         let schedule = Schedule::resume(&cargo.prepared.graph, finished);
@@ -199,7 +203,7 @@ impl<'e> Carrier<'e> {
     }
 
     /// Carries it as far as it goes.
-    pub async fn run(mut self) -> Result<RunFinished, EngineError> {
+    pub(crate) async fn run(mut self) -> Result<RunFinished, EngineError> {
         self.announce();
         self.begin_recovery()?;
         let mut heartbeat = tokio::time::interval(HEARTBEAT);

@@ -74,8 +74,9 @@ pub async fn snapshot(workspace: &Workspace, release: &Release, from: &Loaded) -
     let bytes = workspace.blobs.get(release.start.manifest)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let loaded = Loaded::from_text(workspace, &from.name, from.directory.clone(), text)?;
-    let lock: LockFile = serde_json::from_slice(&workspace.blobs.get(release.start.lock)?)
-        .map_err(|error| EngineError::input(format!("the lock of {} cannot be read: {error}", release.start.release), "restore the ledger from a backup"))?;
+    let lock: LockFile = serde_json::from_slice(&workspace.blobs.get(release.start.lock)?).map_err(|error| {
+        EngineError::input(format!("the lock of {} cannot be read: {error}", release.start.release), "restore the ledger from a backup")
+    })?;
     let inputs = crate::inputs::Inputs::recorded(&loaded, &release.start);
     let deployment = release.start.steps.iter().find_map(|step| step.deployment.clone());
     Prepared::new(workspace, loaded, inputs, Some(&lock), deployment.as_deref()).await
@@ -102,7 +103,12 @@ fn places(release: &Release, steps: &BTreeSet<StepId>) -> BTreeSet<DeploymentKey
 }
 
 /// Returns, for each of these deployments' environments, the release that stands there now.
-fn standing(workspace: &Workspace, package: &str, places: &BTreeSet<DeploymentKey>, except: ReleaseId) -> Result<BTreeMap<String, Option<Release>>, EngineError> {
+fn standing(
+    workspace: &Workspace,
+    package: &str,
+    places: &BTreeSet<DeploymentKey>,
+    except: ReleaseId,
+) -> Result<BTreeMap<String, Option<Release>>, EngineError> {
     let summaries = workspace.runs.summaries(package)?;
     let deployments = Deployments::of(&summaries);
     let mut standing = BTreeMap::new();
@@ -147,7 +153,13 @@ struct Taken {
 
 impl Taken {
     /// Takes up a release that is in the store: its stream is read again under its lock.
-    fn take_up(workspace: &Workspace, package: &str, id: ReleaseId, steps: Option<BTreeSet<StepId>>, patience: Duration) -> Result<Self, EngineError> {
+    fn take_up(
+        workspace: &Workspace,
+        package: &str,
+        id: ReleaseId,
+        steps: Option<BTreeSet<StepId>>,
+        patience: Duration,
+    ) -> Result<Self, EngineError> {
         let stream = StreamId { package: package.to_owned(), release: id };
         let before = read(workspace, package, id)?;
         let all: BTreeSet<StepId> = before.step_ids().collect();

@@ -96,7 +96,7 @@ fn config_changes(before: &str, after: &str) -> Vec<String> {
 }
 
 /// Returns JSON in one form only: object keys sorted, no white space.
-pub fn canonical(value: &Value) -> String {
+pub(crate) fn canonical(value: &Value) -> String {
     let mut sorted = value.clone();
     sorted.sort_all_objects();
     sorted.to_string()
@@ -110,9 +110,17 @@ mod tests {
     fn parts() -> impl Strategy<Value = Parts> {
         let map = || proptest::collection::btree_map("[a-z]{0,3}", "[a-z]{0,3}", 0..3);
         let list = || proptest::collection::vec("[a-z]{0,3}", 0..3);
-        ("[a-z]{0,2}", "[a-z]{0,2}", map(), list(), map(), list(), map()).prop_map(|(component, config, inputs, outputs, variables, capabilities, programs)| {
-            Parts { component, config, inputs, outputs, variables, capabilities, programs }
-        })
+        ("[a-z]{0,2}", "[a-z]{0,2}", map(), list(), map(), list(), map()).prop_map(
+            |(component, config, inputs, outputs, variables, capabilities, programs)| Parts {
+                component,
+                config,
+                inputs,
+                outputs,
+                variables,
+                capabilities,
+                programs,
+            },
+        )
     }
 
     proptest! {

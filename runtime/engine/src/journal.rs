@@ -6,7 +6,7 @@ use relrun_store::{Batch, Durability, LockKey, RunStore, StreamId};
 use std::sync::Arc;
 
 /// A release's state, and its stream.
-pub struct Journal {
+pub(crate) struct Journal {
     runs: Arc<dyn RunStore>,
     stream: StreamId,
     /// The lock under which everything is written; its fence is checked at every append.
@@ -18,24 +18,24 @@ pub struct Journal {
 
 impl Journal {
     /// Begins a release's stream with its first event.
-    pub fn begin(runs: Arc<dyn RunStore>, stream: StreamId, guard: (LockKey, u64), first: Event) -> Result<Self, EngineError> {
+    pub(crate) fn begin(runs: Arc<dyn RunStore>, stream: StreamId, guard: (LockKey, u64), first: Event) -> Result<Self, EngineError> {
         let record = Record { seq: 0, at: jiff::Timestamp::now(), event: first };
         let release = Release::begin(&record)?;
         Ok(Self { runs, stream, guard, release, pending: vec![record], urgent: true })
     }
 
     /// Takes up a release that is in the store.
-    pub fn resume(runs: Arc<dyn RunStore>, stream: StreamId, guard: (LockKey, u64), release: Release) -> Self {
+    pub(crate) fn resume(runs: Arc<dyn RunStore>, stream: StreamId, guard: (LockKey, u64), release: Release) -> Self {
         Self { runs, stream, guard, release, pending: Vec::new(), urgent: false }
     }
 
     /// Returns what is true now, of everything recorded, written or not.
-    pub fn release(&self) -> &Release {
+    pub(crate) fn release(&self) -> &Release {
         &self.release
     }
 
     /// Returns where it is written.
-    pub fn stream(&self) -> &StreamId {
+    pub(crate) fn stream(&self) -> &StreamId {
         &self.stream
     }
 
@@ -43,7 +43,7 @@ impl Journal {
     ///
     /// # Errors
     /// One that may not follow is refused, and nothing is changed: that is a fault of the engine.
-    pub fn note(&mut self, event: Event) -> Result<(), EngineError> {
+    pub(crate) fn note(&mut self, event: Event) -> Result<(), EngineError> {
         let urgent = must_be_durable(&event);
         let record = Record { seq: self.release.next_seq, at: jiff::Timestamp::now(), event };
         self.release.apply(&record)?;
@@ -53,12 +53,12 @@ impl Journal {
     }
 
     /// Writes what was noted, all or nothing; on disk when it returns where one of the events asks for that.
-    pub fn flush(&mut self) -> Result<(), EngineError> {
+    pub(crate) fn flush(&mut self) -> Result<(), EngineError> {
         self.write(None)
     }
 
     /// Writes what was noted together with a new summary, on disk when it returns.
-    pub fn flush_with_summary(&mut self) -> Result<(), EngineError> {
+    pub(crate) fn flush_with_summary(&mut self) -> Result<(), EngineError> {
         let summary = Summary::of(&self.release);
         self.urgent = true;
         self.write(Some(&summary))

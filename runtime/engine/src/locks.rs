@@ -7,22 +7,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often held locks are renewed; well under the lease of the store.
-pub const HEARTBEAT: Duration = Duration::from_secs(2);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// Locks held; let go when dropped.
-pub struct Locks {
+pub(crate) struct Locks {
     runs: Arc<dyn RunStore>,
     held: Vec<Lock>,
 }
 
 impl Locks {
     /// Holds nothing yet.
-    pub fn new(workspace: &Workspace) -> Self {
+    pub(crate) fn new(workspace: &Workspace) -> Self {
         Self { runs: Arc::clone(&workspace.runs), held: Vec::new() }
     }
 
     /// Takes a lock, waiting at most `patience` for another holder to let it go.
-    pub fn take(&mut self, workspace: &Workspace, key: &LockKey, release: Option<ReleaseId>, patience: Duration) -> Result<u64, EngineError> {
+    pub(crate) fn take(
+        &mut self,
+        workspace: &Workspace,
+        key: &LockKey,
+        release: Option<ReleaseId>,
+        patience: Duration,
+    ) -> Result<u64, EngineError> {
         let until = Instant::now() + patience;
         loop {
             match self.runs.lock(key, &workspace.actor, release)? {
@@ -38,7 +44,7 @@ impl Locks {
     }
 
     /// Lets one lock go.
-    pub fn give_back(&mut self, key: &LockKey) -> Result<(), EngineError> {
+    pub(crate) fn give_back(&mut self, key: &LockKey) -> Result<(), EngineError> {
         if let Some(at) = self.held.iter().position(|lock| lock.key == *key) {
             let lock = self.held.swap_remove(at);
             self.runs.unlock(&lock.key, lock.fence)?;
@@ -47,12 +53,12 @@ impl Locks {
     }
 
     /// Returns the fence of a lock held.
-    pub fn fence(&self, key: &LockKey) -> Option<u64> {
+    pub(crate) fn fence(&self, key: &LockKey) -> Option<u64> {
         self.held.iter().find(|lock| lock.key == *key).map(|lock| lock.fence)
     }
 
     /// Renews all; gives those that another took.
-    pub fn renew(&self) -> Result<Vec<LockKey>, EngineError> {
+    pub(crate) fn renew(&self) -> Result<Vec<LockKey>, EngineError> {
         let held: Vec<(LockKey, u64)> = self.held.iter().map(|lock| (lock.key.clone(), lock.fence)).collect();
         Ok(self.runs.heartbeat(&held)?)
     }
@@ -69,11 +75,11 @@ impl Drop for Locks {
 }
 
 /// Returns the lock of a release being carried.
-pub fn release_key(stream: &StreamId) -> LockKey {
+pub(crate) fn release_key(stream: &StreamId) -> LockKey {
     LockKey::Release(stream.clone())
 }
 
 /// Returns the lock of a deployment.
-pub fn deployment_key(package: &str, environment: &str, deployment: &str) -> LockKey {
+pub(crate) fn deployment_key(package: &str, environment: &str, deployment: &str) -> LockKey {
     LockKey::Deployment { package: package.to_owned(), environment: environment.to_owned(), deployment: deployment.to_owned() }
 }

@@ -1,7 +1,7 @@
 //! What `apply` would do: its own path without its effects. No pure step that misses the cache is run; what depends on one is known after it.
 
 use crate::carry::{Secrecy, granted_variables, limits};
-use crate::command::{ApplyRequest, Applied, identity_of};
+use crate::command::{Applied, ApplyRequest, identity_of};
 use crate::staging::Stage;
 use crate::survey::{Survey, recall, why};
 use crate::values::{Known, output};
@@ -173,7 +173,9 @@ impl Planner<'_> {
 
     fn config(&self, prepared: &Prepared, node: NodeId) -> serde_json::Value {
         let schema = &prepared.plugin(node).description.config_schema;
-        self.known(prepared, node, |known| relrun_manifest::shape(&prepared.step(node).config, schema, &|reference| known.resolve(reference)).json)
+        self.known(prepared, node, |known| {
+            relrun_manifest::shape(&prepared.step(node).config, schema, &|reference| known.resolve(reference)).json
+        })
     }
 
     fn known<T>(&self, prepared: &Prepared, node: NodeId, then: impl FnOnce(&Known<'_>) -> T) -> T {

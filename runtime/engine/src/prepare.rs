@@ -5,7 +5,7 @@
 mod check;
 mod plugins;
 
-pub use plugins::{LockEntry, LockFile, Plugin};
+pub(crate) use plugins::{LockFile, Plugin};
 
 use crate::inputs::Inputs;
 use crate::values::Known;
@@ -62,7 +62,13 @@ impl Prepared {
     ///
     /// # Errors
     /// Every mistake in the manifest at once, or the first plugin that could not be asked.
-    pub async fn new(workspace: &Workspace, loaded: Loaded, inputs: Inputs, pins: Option<&LockFile>, deployment: Option<&str>) -> Result<Self, EngineError> {
+    pub async fn new(
+        workspace: &Workspace,
+        loaded: Loaded,
+        inputs: Inputs,
+        pins: Option<&LockFile>,
+        deployment: Option<&str>,
+    ) -> Result<Self, EngineError> {
         let graph = expand(&loaded, deployment)?;
         let plugins = plugins::find(workspace, &loaded, pins).await?;
         let mut by_name: HashMap<String, Vec<NodeId>> = HashMap::new();
@@ -141,8 +147,12 @@ impl Prepared {
             Ok(needs) => needs,
             Err(HostError::Refused { reason, .. }) => {
                 mistakes.push(
-                    Mistake::new("relrun::config::refused", step.config.name.span, format!("{} refuses the config: {reason}", step.plugin.value))
-                        .label("this config"),
+                    Mistake::new(
+                        "relrun::config::refused",
+                        step.config.name.span,
+                        format!("{} refuses the config: {reason}", step.plugin.value),
+                    )
+                    .label("this config"),
                 );
                 return Ok(None);
             }

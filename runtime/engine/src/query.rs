@@ -1,6 +1,6 @@
 //! Questions that change nothing: why a step would run, whether what was deployed still stands, what a log says.
 
-use crate::command::{ApplyRequest, Applied, identity_of};
+use crate::command::{Applied, ApplyRequest, identity_of};
 use crate::fingerprint::Parts;
 use crate::survey::{last_parts, recall};
 use crate::values::{Known, output};

@@ -8,15 +8,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Reads every secret.
-pub fn read(workspace: &Workspace, loaded: &Loaded) -> Result<Arc<Secrecy>, EngineError> {
+pub(crate) fn read(workspace: &Workspace, loaded: &Loaded) -> Result<Arc<Secrecy>, EngineError> {
     let mut values = BTreeMap::new();
     let mut mistakes = Vec::new();
     for secret in &loaded.manifest.secrets {
         match read_one(workspace, loaded, secret) {
             Ok(value) => drop(values.insert(secret.name.value.clone(), value)),
             Err(reason) => mistakes.push(
-                Mistake::new("relrun::secret::missing", secret.from.span, format!("secret \"{}\" cannot be read: {reason}", secret.name.value))
-                    .help("set it where its `from` says, then run the same command again"),
+                Mistake::new(
+                    "relrun::secret::missing",
+                    secret.from.span,
+                    format!("secret \"{}\" cannot be read: {reason}", secret.name.value),
+                )
+                .help("set it where its `from` says, then run the same command again"),
             ),
         }
     }

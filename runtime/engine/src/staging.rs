@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The folders of one attempt; removed when dropped.
-pub struct Stage {
+pub(crate) struct Stage {
     // Held for its drop.
     _folder: tempfile::TempDir,
     /// What the host gets.
@@ -23,7 +23,7 @@ pub struct Stage {
 
 impl Stage {
     /// Makes the folders and lays the inputs in.
-    pub fn set(workspace: &Workspace, work_tree: &Path, inputs: &[(String, JobInput)], writes: &[Writes]) -> Result<Self, Failure> {
+    pub(crate) fn set(workspace: &Workspace, work_tree: &Path, inputs: &[(String, JobInput)], writes: &[Writes]) -> Result<Self, Failure> {
         let scratch = workspace.scratch();
         let made = || -> std::io::Result<tempfile::TempDir> {
             std::fs::create_dir_all(&scratch)?;
@@ -56,7 +56,7 @@ impl Stage {
     }
 
     /// Captures every output: `/out/NAME`, or what a command left as `NAME` in its work folder.
-    pub fn capture(&self, workspace: &Workspace, writes: &[Writes]) -> Result<BTreeMap<String, Digest>, Failure> {
+    pub(crate) fn capture(&self, workspace: &Workspace, writes: &[Writes]) -> Result<BTreeMap<String, Digest>, Failure> {
         writes.iter().map(|output| Ok((output.name.value.clone(), self.capture_one(workspace, &output.name.value)?))).collect()
     }
 
@@ -86,7 +86,7 @@ fn lay_in(workspace: &Workspace, input: &JobInput, to: &Path) -> Result<(), Stor
 }
 
 /// Lays the outputs that name a place (`writes … to=PATH`) into the work tree.
-pub fn lay_out(workspace: &Workspace, prepared: &Prepared, node: NodeId, outcome: &Outcome) -> Result<(), Failure> {
+pub(crate) fn lay_out(workspace: &Workspace, prepared: &Prepared, node: NodeId, outcome: &Outcome) -> Result<(), Failure> {
     for output in &prepared.step(node).writes {
         let (Some(to), Some(digest)) = (&output.to, outcome.artifacts.get(&output.name.value)) else { continue };
         let place = prepared.loaded.directory.join(&to.value);
@@ -98,9 +98,7 @@ pub fn lay_out(workspace: &Workspace, prepared: &Prepared, node: NodeId, outcome
 fn lay_out_one(workspace: &Workspace, digest: Digest, place: &Path) -> Result<(), StoreError> {
     let key = place.display().to_string();
     let tree = Tree::get(&*workspace.blobs, digest)?;
-    let before = {
-        workspace.cache.get("laid-out", key.as_bytes()).and_then(|bytes| Tree::decode(&bytes).ok())
-    };
+    let before = { workspace.cache.get("laid-out", key.as_bytes()).and_then(|bytes| Tree::decode(&bytes).ok()) };
     relrun_store::lay_out(&*workspace.blobs, &tree, place, before.as_ref())?;
     workspace.cache.put("laid-out", key.as_bytes(), &tree.encode());
     Ok(())

@@ -196,7 +196,8 @@ impl Survey {
         let config = if at.complete {
             at.config.clone()
         } else {
-            relrun_manifest::shape(&step.config, &prepared.plugin(node).description.config_schema, &|reference| known.resolve(reference)).json
+            relrun_manifest::shape(&step.config, &prepared.plugin(node).description.config_schema, &|reference| known.resolve(reference))
+                .json
         };
         let inputs = step
             .reads
@@ -204,7 +205,9 @@ impl Survey {
             .map(|reads| {
                 let digest = match &reads.from {
                     ReadsFrom::Files(_) => self.files[node.index()][&reads.name.value].digest.to_string(),
-                    ReadsFrom::Artifact(template) => template.references().filter_map(|reference| symbolic(reference, &known)).collect::<String>(),
+                    ReadsFrom::Artifact(template) => {
+                        template.references().filter_map(|reference| symbolic(reference, &known)).collect::<String>()
+                    }
                 };
                 (reads.name.value.clone(), digest)
             })
@@ -227,7 +230,10 @@ fn select(workspace: &Workspace, prepared: &Prepared, globs: &[String]) -> Resul
     if found.files.is_empty() {
         let names: Vec<String> = globs.iter().map(|glob| format!("\"{glob}\"")).collect();
         let message = format!("`reads {}` matches no file below {}", names.join(" "), root.display());
-        return Err(EngineError::input(message, "correct the globs; they are relative to the manifest, or with a leading `/` to the project's root"));
+        return Err(EngineError::input(
+            message,
+            "correct the globs; they are relative to the manifest, or with a leading `/` to the project's root",
+        ));
     }
     let tree = Tree::new(workspace.stats().digest_files(root, &found.files)?)?;
     let digest = tree.digest();
@@ -235,7 +241,10 @@ fn select(workspace: &Workspace, prepared: &Prepared, globs: &[String]) -> Resul
 }
 
 fn no_artifact(reads: &Reads) -> Failure {
-    Failure { kind: FailureKind::Missing, message: format!("the artifact for /in/{} is not there: the step it names captured none", reads.name.value) }
+    Failure {
+        kind: FailureKind::Missing,
+        message: format!("the artifact for /in/{} is not there: the step it names captured none", reads.name.value),
+    }
 }
 
 impl JobInput {
@@ -248,7 +257,7 @@ impl JobInput {
 }
 
 /// Recalls what a fingerprint gave, where every blob of it is still there.
-pub fn recall(workspace: &Workspace, fingerprint: Digest) -> Result<Option<Outcome>, EngineError> {
+pub(crate) fn recall(workspace: &Workspace, fingerprint: Digest) -> Result<Option<Outcome>, EngineError> {
     let Some(bytes) = workspace.blobs.recall(fingerprint)? else { return Ok(None) };
     let Ok(outcome) = serde_json::from_slice::<Outcome>(&bytes) else { return Ok(None) };
     for digest in outcome.artifacts.values() {
@@ -263,9 +272,10 @@ pub fn recall(workspace: &Workspace, fingerprint: Digest) -> Result<Option<Outco
 }
 
 /// Remembers what a fingerprint gave, and its parts for `why`.
-pub fn remember(workspace: &Workspace, label: &str, package: &str, parts: &Parts, outcome: &Outcome) -> Result<Digest, EngineError> {
+pub(crate) fn remember(workspace: &Workspace, label: &str, package: &str, parts: &Parts, outcome: &Outcome) -> Result<Digest, EngineError> {
     let fingerprint = parts.digest();
-    let bytes = serde_json::to_vec(outcome).map_err(|error| EngineError::input(error.to_string(), "this is a fault of relrun; report it"))?;
+    let bytes =
+        serde_json::to_vec(outcome).map_err(|error| EngineError::input(error.to_string(), "this is a fault of relrun; report it"))?;
     workspace.blobs.remember(fingerprint, &bytes)?;
     if let Ok(bytes) = serde_json::to_vec(parts) {
         let key = format!("{package} {label}");
@@ -275,7 +285,7 @@ pub fn remember(workspace: &Workspace, label: &str, package: &str, parts: &Parts
 }
 
 /// Says what changed since the step last ran here; one line where it never did.
-pub fn why(workspace: &Workspace, prepared: &Prepared, node: NodeId, parts: &Parts) -> Vec<String> {
+pub(crate) fn why(workspace: &Workspace, prepared: &Prepared, node: NodeId, parts: &Parts) -> Vec<String> {
     match last_parts(workspace, prepared, node) {
         None => vec!["it has not run here before".to_owned()],
         Some(before) => parts.changes_since(&before),
@@ -283,7 +293,7 @@ pub fn why(workspace: &Workspace, prepared: &Prepared, node: NodeId, parts: &Par
 }
 
 /// Returns what the step was made from when it last ran here.
-pub fn last_parts(workspace: &Workspace, prepared: &Prepared, node: NodeId) -> Option<Parts> {
+pub(crate) fn last_parts(workspace: &Workspace, prepared: &Prepared, node: NodeId) -> Option<Parts> {
     let key = format!("{} {}", prepared.loaded.manifest.package.name.value, prepared.nodes[node.index()].label);
     workspace.cache.get("parts", key.as_bytes()).and_then(|bytes| serde_json::from_slice(&bytes).ok())
 }

@@ -1,7 +1,7 @@
 //! Small helpers for what people read.
 
 /// Cuts a text to at most `max` characters, with an ellipsis.
-pub fn cut(text: &str, max: usize) -> String {
+pub(crate) fn cut(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
         return text.to_owned();
     }
@@ -9,7 +9,7 @@ pub fn cut(text: &str, max: usize) -> String {
 }
 
 /// Joins names for a sentence: `a, b and c`.
-pub fn join(names: &[impl AsRef<str>]) -> String {
+pub(crate) fn join(names: &[impl AsRef<str>]) -> String {
     match names {
         [] => String::new(),
         [one] => one.as_ref().to_owned(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a step's references may be resolved to at some moment. What is not known yet is absent.
-pub struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// The inputs, as the step sees them.
     pub inputs: &'a Values,
     /// The step's environment.
@@ -26,7 +26,7 @@ pub struct Known<'a> {
 
 impl Known<'_> {
     /// Returns the value of a reference, where it is known.
-    pub fn resolve(&self, reference: &Reference) -> Option<Value> {
+    pub(crate) fn resolve(&self, reference: &Reference) -> Option<Value> {
         let first = reference.path.first()?.as_str();
         let rest = &reference.path[1..];
         match reference.namespace {
@@ -69,7 +69,7 @@ impl Known<'_> {
 }
 
 /// Returns an output of an outcome: an artifact's digest, or what stands at a path in its outputs.
-pub fn output(outcome: &Outcome, path: &[String]) -> Option<Value> {
+pub(crate) fn output(outcome: &Outcome, path: &[String]) -> Option<Value> {
     let (first, rest) = path.split_first()?;
     match outcome.artifacts.get(first) {
         Some(digest) if rest.is_empty() => Some(digest.to_string().into()),

@@ -18,6 +18,7 @@ impl Runtime {
         let engine = Engine::new(&config())?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         Plugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
         let ticker = Ticker::new(&engine)?;
         Ok(Self { engine, linker, ticker })

@@ -1,4 +1,4 @@
-//! Bounds what a step writes under `/out` and `/tmp`.
+//! Bounds what a step writes under `/out`, `/tmp` and, through its commands, `/work`.
 //!
 //! WASI has no quota, and commands write without passing through this process at all. So the folders are measured: again and again while the
 //! step runs, and once at its end. Between two looks a step may go over by what a disk takes in that time; it is found out at the next. Looks
@@ -6,7 +6,7 @@
 
 use crate::StepDirs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The shortest time between two looks.
@@ -17,12 +17,15 @@ const ENTRY: u64 = 1 << 10;
 /// The folders of a step, and how much may lie in them.
 pub(crate) struct Quota {
     dirs: Vec<PathBuf>,
+    /// What `/work` began as a copy of.
+    staged: PathBuf,
     limit: u64,
 }
 
 impl Quota {
     pub(crate) fn new(dirs: &StepDirs, limit: u64) -> Self {
-        Self { dirs: vec![dirs.root.join("out"), dirs.root.join("tmp")], limit }
+        let written = ["out", "tmp", "work"].map(|name| dirs.root.join(name));
+        Self { dirs: written.into(), staged: dirs.root.join("in/work"), limit }
     }
 
     /// Looks again and again; returns when there is too much, with how much.
@@ -43,16 +46,28 @@ impl Quota {
         if self.untouched() {
             return None;
         }
-        let (dirs, limit) = (self.dirs.clone(), self.limit);
+        let (dirs, staged, limit) = (self.dirs.clone(), self.staged.clone(), self.limit);
+        let measure = move || {
+            let copied = if dirs.iter().any(|dir| dir.ends_with("work") && dir.is_dir()) { measure(&[staged], u64::MAX) } else { 0 };
+            measure(&dirs, limit.saturating_add(copied)).saturating_sub(copied)
+        };
         // A walk that panicked measured nothing; the capture that follows reads the same files again and says what is wrong with them.
-        let bytes = tokio::task::spawn_blocking(move || measure(&dirs, limit)).await.unwrap_or(0);
+        let bytes = tokio::task::spawn_blocking(measure).await.unwrap_or(0);
         (bytes > self.limit).then_some(bytes)
     }
 
     /// Returns whether nothing at all was written, without leaving this thread.
     fn untouched(&self) -> bool {
-        self.dirs.iter().all(|dir| std::fs::read_dir(dir).map_or(true, |mut names| names.next().is_none()))
+        self.dirs.iter().all(|dir| is_hollow(dir, 2))
     }
+}
+
+/// Returns whether there is nothing but empty folders, these many levels deep: `/out` holds one for each output.
+fn is_hollow(dir: &Path, levels: u32) -> bool {
+    let Ok(names) = std::fs::read_dir(dir) else { return true };
+    names
+        .filter_map(Result::ok)
+        .all(|name| levels > 1 && name.file_type().is_ok_and(|kind| kind.is_dir()) && is_hollow(&name.path(), levels - 1))
 }
 
 /// Adds up until the limit is passed. Links are not followed; a file with holes counts in full, because capturing reads it in full.

@@ -119,7 +119,9 @@ impl Watch {
                 ),
             },
             Ended::Cpu => limit(format!("it used more than {} of CPU time", seconds(self.limits.cpu))),
-            Ended::Output(bytes) => limit(format!("it wrote {bytes} bytes under /out and /tmp; its limit is {}", self.limits.output)),
+            Ended::Output(bytes) => {
+                limit(format!("it wrote {bytes} bytes under /out, /tmp and /work; its limit is {}", self.limits.output))
+            }
         }
     }
 

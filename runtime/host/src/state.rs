@@ -3,21 +3,26 @@
 use crate::attempt::Attempt;
 use crate::bindings::types;
 use crate::error::{CallError, map_text};
+use crate::imports::Hooks;
 use crate::limiter::Limiter;
 use relrun_confine::Launcher;
 use relrun_gate::Gate;
+use std::sync::Arc;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// The most handles that a guest may hold at once: each file that it opens is one of this process's.
 const MOST_HANDLES: usize = 2_000;
 
 /// The data of a store.
 pub(crate) struct State {
-    pub(crate) attempt: Attempt,
+    pub(crate) attempt: Arc<Attempt>,
     pub(crate) limiter: Limiter,
     pub(crate) table: ResourceTable,
     pub(crate) ways: Ways,
     wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: Hooks,
 }
 
 /// The ways out of the sandbox. One that cannot be had is a reason instead.
@@ -30,13 +35,21 @@ impl State {
     pub(crate) fn new(attempt: Attempt, wasi: WasiCtx, ways: Ways) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_HANDLES);
-        Self { limiter: Limiter::new(attempt.limits.memory), attempt, table, ways, wasi }
+        let attempt = Arc::new(attempt);
+        let hooks = Hooks { attempt: Arc::clone(&attempt), gate: ways.gate.clone() };
+        Self { limiter: Limiter::new(attempt.limits.memory), attempt, table, ways, wasi, http: WasiHttpCtx::new(), hooks }
     }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
     }
 }
 

@@ -20,7 +20,10 @@ pub(super) fn dispatch(cli: &Cli, asked: &CacheCommand) -> Result<Exit, EngineEr
                     "blobs": stat.blobs, "bytes": stat.bytes, "remembered": stat.remembered, "corrupt": stat.corrupt, "drafts": stat.drafts,
                 }))?;
             } else {
-                let text = format!("{} blobs, {} bytes, {} outcomes remembered, {} set aside", stat.blobs, stat.bytes, stat.remembered, stat.corrupt);
+                let text = format!(
+                    "{} blobs, {} bytes, {} outcomes remembered, {} set aside",
+                    stat.blobs, stat.bytes, stat.remembered, stat.corrupt
+                );
                 show::print(&format!("{text}\n"))?;
             }
             Ok(Exit::Done)

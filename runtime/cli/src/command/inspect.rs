@@ -28,7 +28,9 @@ pub(super) async fn why(cli: &Cli, step: &str, target: &Target) -> Result<Exit, 
 
 fn sentence(why: &Why) -> String {
     match why {
-        Why::Cached { parts } => format!("comes from the cache: nothing that it is made from changed (fingerprint {})", parts.digest().short()),
+        Why::Cached { parts } => {
+            format!("comes from the cache: nothing that it is made from changed (fingerprint {})", parts.digest().short())
+        }
         Why::Runs { before: false, .. } => "would run: it has not run here before".to_owned(),
         Why::Runs { changes, .. } if changes.is_empty() => "would run: what it gave is no longer in the store".to_owned(),
         Why::Runs { .. } => "would run, because since it last ran".to_owned(),
@@ -66,9 +68,9 @@ pub(super) fn status(cli: &Cli, environment: Option<&str>, manifest: &ManifestAr
         .collect();
     let open: Vec<Vec<String>> = summaries.iter().filter_map(|summary| unfinished(summary, &wanted)).collect();
     if show::format(cli) == Format::Json {
-        let active = rows.iter().map(|row| {
-            serde_json::json!({ "environment": row[0], "deployment": row[1], "release": row[2], "version": row[3], "at": row[4] })
-        });
+        let active = rows.iter().map(
+            |row| serde_json::json!({ "environment": row[0], "deployment": row[1], "release": row[2], "version": row[3], "at": row[4] }),
+        );
         let open = open.iter().map(|row| serde_json::json!({ "release": row[0], "status": row[1], "where": row[2], "next": row[3] }));
         show::print_json(&serde_json::json!({
             "package": package, "active": active.collect::<Vec<_>>(), "unfinished": open.collect::<Vec<_>>(),

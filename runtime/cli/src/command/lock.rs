@@ -22,9 +22,7 @@ pub(super) fn dispatch(cli: &Cli, asked: &LockCommand) -> Result<Exit, EngineErr
                 })
                 .collect();
             if show::format(cli) == Format::Json {
-                let json = |row: &Vec<String>| {
-                    serde_json::json!({ "lock": row[0], "holder": row[1], "release": row[2], "since": row[3], "renewed": row[4], "fence": row[5] })
-                };
+                let json = |row: &Vec<String>| serde_json::json!({ "lock": row[0], "holder": row[1], "release": row[2], "since": row[3], "renewed": row[4], "fence": row[5] });
                 rows.iter().try_for_each(|row| show::print_json(&json(row)))?;
             } else if rows.is_empty() {
                 show::print("nothing is locked\n")?;

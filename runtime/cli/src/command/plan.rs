@@ -77,10 +77,10 @@ pub(super) async fn check(cli: &Cli, target: &Target) -> Result<Exit, EngineErro
 pub(super) fn graph(cli: &Cli, target: &Target, out: Option<&Path>) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &target.manifest, Access::Write)?;
     let some = |names: &[String]| (!names.is_empty()).then(|| names.iter().cloned().collect());
-    let selection = Selection { environments: some(&target.environment), phases: some(&target.phase), deployment: target.deployment.clone() };
+    let selection =
+        Selection { environments: some(&target.environment), phases: some(&target.phase), deployment: target.deployment.clone() };
     let loaded = &opened.loaded;
-    let graph =
-        Graph::expand(&loaded.manifest, &loaded.environments, &selection).map_err(|errors| EngineError::graph(errors, loaded))?;
+    let graph = Graph::expand(&loaded.manifest, &loaded.environments, &selection).map_err(|errors| EngineError::graph(errors, loaded))?;
     let text = match cli.format {
         Some(Format::Dot) => graph.to_dot(),
         Some(Format::Mermaid) => graph.to_mermaid(),

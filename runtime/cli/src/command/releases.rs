@@ -6,7 +6,9 @@ use crate::args::{Cli, Format, ManifestArg, MarkWord, ReleasesCommand};
 use crate::open::Access;
 use crate::show;
 use relrun_engine::{EngineError, Exit, command, words};
-use relrun_ledger::{DeploymentKey, Deployments, EnvironmentState, Mark, Origin, Release, ReleaseId, ReleaseKind, Status, StepState, Summary, Verdict};
+use relrun_ledger::{
+    DeploymentKey, Deployments, EnvironmentState, Mark, Origin, Release, ReleaseId, ReleaseKind, Status, StepState, Summary, Verdict,
+};
 use relrun_store::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -142,7 +144,9 @@ fn diff(cli: &Cli, manifest: &ManifestArg, from: ReleaseId, to: Option<ReleaseId
     };
     lines.extend(map_diff("step", &fingerprints(&before), &fingerprints(&after)));
     if before.start.manifest != after.start.manifest {
-        let read = |release: &Release| opened.workspace.blobs.get(release.start.manifest).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let read = |release: &Release| {
+            opened.workspace.blobs.get(release.start.manifest).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        };
         let (old, new) = (read(&before)?, read(&after)?);
         let diff = similar::TextDiff::from_lines(&old, &new);
         lines.push("manifest:".to_owned());

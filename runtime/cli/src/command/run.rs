@@ -48,7 +48,7 @@ where
 {
     refuse_local_ledger_in_ci(&opened)?;
     relrun_engine::sweep(&opened.workspace)?;
-    let mut reporter = show::reporter(cli);
+    let mut reporter = show::reporter(cli, || mermaid(&opened.loaded));
     let (sender, stop) = watch::channel(Stop::Go);
     let signals = tokio::spawn(listen(sender));
     let options = RunOptions {
@@ -67,6 +67,12 @@ where
         tracing::debug!(%error, "the reporter could not end");
     }
     exit
+}
+
+/// Draws the DAG for a CI system's page. A DAG with mistakes has none; they are reported where they matter.
+fn mermaid(loaded: &Loaded) -> Option<String> {
+    let selection = relrun_graph::Selection::default();
+    relrun_graph::Graph::expand(&loaded.manifest, &loaded.environments, &selection).ok().map(|graph| graph.to_mermaid())
 }
 
 /// The first signal asks the run to stop; the second ends the process at once: what was begun is in the ledger.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// The secrets of a run, and what keeps them out of everything written.
-pub struct Secrecy {
+pub(crate) struct Secrecy {
     /// The secrets.
     pub secrets: Arc<Secrets>,
     /// Finds and masks them.

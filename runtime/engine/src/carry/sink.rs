@@ -10,12 +10,31 @@ use tokio::sync::{mpsc, oneshot};
 /// What a job tells the dispatcher.
 pub(super) enum Message {
     Line(Line),
-    Progress { step: StepId, what: String, done: u64, total: Option<u64> },
-    Capability { step: StepId, capability: String, denied: bool, detail: Option<String> },
+    Progress {
+        step: StepId,
+        what: String,
+        done: u64,
+        total: Option<u64>,
+    },
+    Capability {
+        step: StepId,
+        capability: String,
+        denied: bool,
+        detail: Option<String>,
+    },
     /// Answered once it is on disk; dropped where it cannot be.
-    Checkpoint { step: StepId, state: Value, ack: oneshot::Sender<()> },
-    RetryDue { step: StepId },
-    Done { step: StepId, end: JobEnd },
+    Checkpoint {
+        step: StepId,
+        state: Value,
+        ack: oneshot::Sender<()>,
+    },
+    RetryDue {
+        step: StepId,
+    },
+    Done {
+        step: StepId,
+        end: JobEnd,
+    },
 }
 
 /// A line of a step's log.
@@ -75,7 +94,8 @@ impl StepSink for Sink {
     async fn checkpoint(&self, state: Value) -> Result<(), Failure> {
         let (ack, done) = oneshot::channel();
         self.send(Message::Checkpoint { step: self.step, state, ack });
-        done.await.map_err(|_| Failure { kind: FailureKind::Permanent, message: "the checkpoint could not be written to the ledger".into() })
+        done.await
+            .map_err(|_| Failure { kind: FailureKind::Permanent, message: "the checkpoint could not be written to the ledger".into() })
     }
 }
 

@@ -90,7 +90,8 @@ impl Carrier<'_> {
             return Ok(true);
         };
         let Some(node) = self.node_of[step.index()] else {
-            let message = format!("the step or environment \"{environment}\" is no longer declared; bring it back into the manifest or relrun.kdl");
+            let message =
+                format!("the step or environment \"{environment}\" is no longer declared; bring it back into the manifest or relrun.kdl");
             self.note_back_failed(step, Failure { kind: relrun_ledger::FailureKind::Missing, message }, Duration::ZERO)?;
             return Ok(false);
         };

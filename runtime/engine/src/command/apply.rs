@@ -8,7 +8,9 @@ use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::Selection;
-use relrun_ledger::{DeploymentKey, Deployments, Digest, EnvironmentState, ReleaseId, ReleaseKind, RunKind, Status, StepId, StepState, Summary, Verdict};
+use relrun_ledger::{
+    DeploymentKey, Deployments, Digest, EnvironmentState, ReleaseId, ReleaseKind, RunKind, Status, StepId, StepState, Summary, Verdict,
+};
 use relrun_report::{RunFinished, RunVerdict};
 use std::collections::BTreeSet;
 
@@ -83,7 +85,12 @@ pub async fn apply(tools: Tools<'_>, loaded: Loaded, request: &ApplyRequest) -> 
 }
 
 /// Carries a release whose inputs are typed already.
-pub(super) async fn apply_with(tools: Tools<'_>, loaded: Loaded, inputs: Inputs, request: &ApplyRequest) -> Result<RunFinished, EngineError> {
+pub(super) async fn apply_with(
+    tools: Tools<'_>,
+    loaded: Loaded,
+    inputs: Inputs,
+    request: &ApplyRequest,
+) -> Result<RunFinished, EngineError> {
     let applied = prepare(&tools.workspace, loaded, inputs, request).await?;
     carry(tools, applied, request).await
 }
@@ -163,7 +170,8 @@ fn find_same(workspace: &Workspace, applied: &Applied) -> Result<Same, EngineErr
         Status::Running | Status::Ended(Verdict::Waiting { .. } | Verdict::Cancelled | Verdict::Stopped | Verdict::Succeeded) => "continue",
         Status::Ended(Verdict::Failed | Verdict::Undone | Verdict::Destroyed) => "retry",
     };
-    let message = format!("{id} is of this very manifest, inputs and files, and it is not finished ({})", crate::words::status(&release.status));
+    let message =
+        format!("{id} is of this very manifest, inputs and files, and it is not finished ({})", crate::words::status(&release.status));
     let help = format!("type `relrun {command} {id}`; `relrun apply --force` makes a new release");
     Ok(Same::Unfinished(Box::new(EngineError::input(message, help))))
 }

@@ -54,7 +54,12 @@ pub async fn resume(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, how
 }
 
 /// `retry -i K=V`: the next release, of the same manifest with other inputs. What the change does not reach comes from the cache.
-pub async fn retry_with(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, given: &[(String, String)]) -> Result<RunFinished, EngineError> {
+pub async fn retry_with(
+    tools: Tools<'_>,
+    loaded: Loaded,
+    id: Option<ReleaseId>,
+    given: &[(String, String)],
+) -> Result<RunFinished, EngineError> {
     let package = loaded.manifest.package.name.value.to_string();
     let id = find(&tools.workspace, &package, id)?;
     let release = read(&tools.workspace, &package, id)?;
@@ -62,8 +67,11 @@ pub async fn retry_with(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>,
     let loaded = Loaded::from_text(&tools.workspace, &loaded.name, loaded.directory, text)?;
     let mut values = release.start.given.clone();
     values.extend(Inputs::settle(&loaded, given)?.given);
-    let environments: BTreeSet<String> =
-        release.step_ids().filter(|&step| release.is_selected(step)).filter_map(|step| release.start.steps[step.index()].environment.clone()).collect();
+    let environments: BTreeSet<String> = release
+        .step_ids()
+        .filter(|&step| release.is_selected(step))
+        .filter_map(|step| release.start.steps[step.index()].environment.clone())
+        .collect();
     let narrowed = release.selected.is_some();
     let request = ApplyRequest {
         environments: if narrowed { environments.into_iter().collect() } else { Vec::new() },
@@ -147,7 +155,10 @@ fn check_fits(release: &Release, how: Resume) -> Result<(), EngineError> {
     if let Some(step) = release.step_ids().find(|&step| matches!(release.step(step).state, StepState::Unknown(_))) {
         let label = release.start.steps[step.index()].label();
         let message = format!("nobody can tell whether {label} was done");
-        return Err(EngineError::Waiting { message, help: Some(format!("look, then type `relrun settle {id} {label} --done` or `--not-done`")) });
+        return Err(EngineError::Waiting {
+            message,
+            help: Some(format!("look, then type `relrun settle {id} {label} --done` or `--not-done`")),
+        });
     }
     Ok(())
 }

@@ -77,11 +77,15 @@ fn choose(workspace: &Workspace, package: &str, key: &DeploymentKey, to: Option<
             return Ok(to);
         }
         let known: Vec<String> = deployments.history(key).iter().map(|deployed| deployed.release.to_string()).collect();
-        let help = if known.is_empty() { "nothing was deployed there".to_owned() } else { format!("there were {}", crate::text::join(&known)) };
+        let help =
+            if known.is_empty() { "nothing was deployed there".to_owned() } else { format!("there were {}", crate::text::join(&known)) };
         return Err(EngineError::input(format!("{to} was never deployed whole in {environment}"), help));
     }
     let Some(active) = deployments.active(key) else {
-        return Err(EngineError::input(format!("nothing of {package} stands in {environment}"), "type `relrun status` to see what is where"));
+        return Err(EngineError::input(
+            format!("nothing of {package} stands in {environment}"),
+            "type `relrun status` to see what is where",
+        ));
     };
     // What an earlier rollback brought back is its target's record, not a release to go back to.
     let stands = origin_of(&summaries, active.release);

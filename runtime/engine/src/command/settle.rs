@@ -30,7 +30,11 @@ pub fn settle(workspace: &Workspace, package: &str, id: ReleaseId, label: &str, 
     }
     let finding = match word {
         Word::Done => {
-            let outcome = Outcome { summary: "settled by hand as done".into(), receipt: taken.release.step(step).receipt.clone(), ..Outcome::default() };
+            let outcome = Outcome {
+                summary: "settled by hand as done".into(),
+                receipt: taken.release.step(step).receipt.clone(),
+                ..Outcome::default()
+            };
             Finding::Done { outcome }
         }
         Word::NotDone => Finding::NotDone,
@@ -69,7 +73,8 @@ pub fn approve(workspace: &Workspace, package: &str, id: ReleaseId, gate: &str, 
         _ => Vec::new(),
     };
     let gates: Vec<&str> = waiting.iter().filter_map(|what| what.strip_prefix("approve ")).collect();
-    let Some(full) = gates.iter().find(|full| **full == gate || full.split('/').next_back() == Some(gate) || full.split('/').next() == Some(gate))
+    let Some(full) =
+        gates.iter().find(|full| **full == gate || full.split('/').next_back() == Some(gate) || full.split('/').next() == Some(gate))
     else {
         let help = if gates.is_empty() { "type `relrun status`".to_owned() } else { format!("it waits for {}", crate::text::join(&gates)) };
         return Err(EngineError::input(format!("{id} does not wait for a gate \"{gate}\""), help));

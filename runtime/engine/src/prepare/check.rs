@@ -8,14 +8,21 @@ use relrun_manifest::{Capability, Mistake, Namespace, Step};
 /// Names each use of an input by an environment-free step where some environment sets it: which value is meant could not be said.
 pub(super) fn inputs_of_free_steps(loaded: &Loaded) -> Vec<Mistake> {
     let setter = |input: &str| {
-        loaded.environments.iter().find(|environment| environment.settings.iter().any(|setting| *setting.name == *input)).map(|found| &found.name.value)
+        loaded
+            .environments
+            .iter()
+            .find(|environment| environment.settings.iter().any(|setting| *setting.name == *input))
+            .map(|found| &found.name.value)
     };
     let free = loaded.manifest.phases.iter().filter(|phase| phase.environments.is_none()).flat_map(|phase| &phase.steps);
     let mut mistakes = Vec::new();
     for step in free {
         for reference in step.references().filter(|reference| reference.namespace == Namespace::Input) {
             let Some(environment) = reference.path.first().and_then(|name| setter(name)) else { continue };
-            let message = format!("step \"{}\" is bound to no environment, and environment \"{environment}\" sets \"{}\"", step.name.value, reference.path[0]);
+            let message = format!(
+                "step \"{}\" is bound to no environment, and environment \"{environment}\" sets \"{}\"",
+                step.name.value, reference.path[0]
+            );
             mistakes.push(
                 Mistake::new("relrun::input::environment", reference.span, message)
                     .help("use another input here, or move the step into a phase with `environments=…`"),
@@ -33,10 +40,9 @@ pub(super) fn missing_grants(step: &Step, needs: &Needs, missing: &[relrun_manif
     missing
         .iter()
         .map(|missing| {
-            let message = format!("step \"{}\": {missing}, and {} needs it: {}", step.name.value, step.plugin.value, reason(&missing.request));
-            Mistake::new("relrun::capability::missing", step.name.span, message)
-                .label("needs more than it is granted")
-                .help(missing.help())
+            let message =
+                format!("step \"{}\": {missing}, and {} needs it: {}", step.name.value, step.plugin.value, reason(&missing.request));
+            Mistake::new("relrun::capability::missing", step.name.span, message).label("needs more than it is granted").help(missing.help())
         })
         .collect()
 }

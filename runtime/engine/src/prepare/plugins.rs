@@ -66,8 +66,10 @@ pub(super) async fn find(workspace: &Workspace, loaded: &Loaded, pins: Option<&L
             source = recorded(workspace, name, pin)?;
         }
         let description = describe(workspace, &source).await?;
-        let schema = relrun_manifest::ConfigSchema::new(description.config_schema.clone())
-            .map_err(|reason| HostError::Answer { plugin: name.to_owned(), reason: format!("its config schema does not compile: {reason}") })?;
+        let schema = relrun_manifest::ConfigSchema::new(description.config_schema.clone()).map_err(|reason| HostError::Answer {
+            plugin: name.to_owned(),
+            reason: format!("its config schema does not compile: {reason}"),
+        })?;
         plugins.insert(name.to_owned(), Plugin { source, description: Arc::new(description), schema: Arc::new(schema), from });
     }
     Ok(plugins)
@@ -76,9 +78,9 @@ pub(super) async fn find(workspace: &Workspace, loaded: &Loaded, pins: Option<&L
 fn locate(workspace: &Workspace, loaded: &Loaded, name: &str) -> Result<(ComponentSource, String), EngineError> {
     let Some(declared) = loaded.manifest.plugins.iter().find(|plugin| *plugin.name == *name) else {
         let bundled = workspace.bundled.iter().find(|plugin| plugin.name == name);
-        return bundled
-            .map(|plugin| (plugin.source(), "bundled".to_owned()))
-            .ok_or_else(|| EngineError::input(format!("there is no plugin \"{name}\""), "declare it: plugin \"NAME\" from=\"./FILE.wasm\""));
+        return bundled.map(|plugin| (plugin.source(), "bundled".to_owned())).ok_or_else(|| {
+            EngineError::input(format!("there is no plugin \"{name}\""), "declare it: plugin \"NAME\" from=\"./FILE.wasm\"")
+        });
     };
     match &declared.from.value {
         PluginSource::File(path) => {

@@ -161,7 +161,7 @@ impl http::HostResponse for State {
 }
 
 /// Returns scheme, host and port of a URL for the ledger, without what else may stand in it.
-fn origin(url: &str) -> String {
+pub(super) fn origin(url: &str) -> String {
     let parsed: Option<::http::Uri> = url.parse().ok();
     let parts = parsed.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.host()?, uri.port_u16())));
     match parts {

@@ -13,10 +13,13 @@ mod log;
 mod process;
 mod secrets;
 mod trees;
+mod wasi_http;
 
 pub use http::{HttpRequest, HttpResponse};
 pub use process::{Child, Command};
 pub use secrets::Secret;
+
+pub(crate) use wasi_http::Hooks;
 
 /// Returns the span of a host call. Arguments are not recorded: a secret may be among them.
 fn span(call: &'static str) -> tracing::Span {

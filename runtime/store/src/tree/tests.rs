@@ -110,7 +110,9 @@ fn what_a_tree_cannot_hold_is_named() {
 fn links_that_stay_are_kept_as_they_are_written() {
     let (folder, store, from) = space();
     write(&from.join("a/b/file"), "", 0o644);
-    for (link, target) in [("one", "a/../a/b"), ("a/two", ".."), ("a/three", "nowhere/at/all"), ("ring", "ring"), ("a/b/four", "../../one/file")] {
+    for (link, target) in
+        [("one", "a/../a/b"), ("a/two", ".."), ("a/three", "nowhere/at/all"), ("ring", "ring"), ("a/b/four", "../../one/file")]
+    {
         symlink(target, from.join(link)).unwrap();
     }
     let (digest, tree) = capture(&store, &from, CaptureMode::Copy).unwrap();
@@ -217,7 +219,8 @@ fn staging_copies_what_was_hashed_and_nothing_else() {
 
 /// A random tree: paths of a few names (some of them not ASCII) with what is there.
 fn trees() -> impl Strategy<Value = BTreeMap<String, What>> {
-    let name = prop_oneof!["[a-c]", "[a-z]{1,8}", Just("ü-ß".to_owned()), Just("a b".to_owned()), Just("日本".to_owned()), Just("-x".to_owned())];
+    let name =
+        prop_oneof!["[a-c]", "[a-z]{1,8}", Just("ü-ß".to_owned()), Just("a b".to_owned()), Just("日本".to_owned()), Just("-x".to_owned())];
     let path = proptest::collection::vec(name, 1..4).prop_map(|names| names.join("/"));
     let what = prop_oneof![
         3 => (proptest::collection::vec(any::<u8>(), 0..200), any::<bool>()).prop_map(|(bytes, executable)| What::File(bytes, executable)),
