@@ -158,6 +158,8 @@ fn reason(error: &wasmtime::Error) -> String {
     }
     let reason = match error.downcast_ref::<wasmtime::Trap>() {
         Some(wasmtime::Trap::StackOverflow) => "its call stack is exhausted (a recursion without end?)".to_owned(),
+        // A guest's own stack lies at the bottom of its memory, so running over it looks like this.
+        Some(wasmtime::Trap::MemoryOutOfBounds) => "it reached outside its memory (a recursion without end?)".to_owned(),
         Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
         None => error.root_cause().to_string(),
     };

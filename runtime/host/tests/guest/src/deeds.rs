@@ -1,0 +1,206 @@
+//! What the guest can do, good and bad.
+
+use crate::relrun::plugin::types::Error;
+use crate::relrun::plugin::{checkpoint, context, hosts, http, log, process, secrets, trees};
+use serde_json::{Value, json};
+use std::io::Write as _;
+
+pub(crate) fn run(config: &Value) -> Result<Value, Error> {
+    let text = |name: &str| config[name].as_str().unwrap_or_default().to_owned();
+    let value = match text("do").as_str() {
+        "context" => all_context(),
+        "checkpoint" => json!({ "saved": checkpoint::save(&text("state")).is_ok() }),
+        "say" => say(&text("text")),
+        "fail" => return Err(Error::Transient(text("text"))),
+        "panic" => panic!("{}", text("text")),
+        "exit" => std::process::exit(3),
+        "loop" => forever(),
+        "sleep" => json!(std::thread::sleep(std::time::Duration::from_secs(3_600))),
+        "wait-for-stop" => wait_for_stop(),
+        "ignore-stop" => loop {
+            let _ = hosts::read_dir("web1", "/");
+        },
+        "memory" => memory(),
+        "recurse" => json!(recurse(1)),
+        "flood-log" => loop {
+            log::write(log::Level::Info, &"x".repeat(1_000));
+        },
+        "flood-stdout" => loop {
+            println!("{}", "x".repeat(1_000));
+        },
+        "fill" => fill(&text("path")),
+        "write" => write(&text("path"), &text("text")),
+        "read" => json!(std::fs::read_to_string(text("path")).map_err(|error| Error::Missing(error.to_string()))?),
+        "open-many" => open_many(),
+        "chance" => chance(),
+        "env" => json!(std::env::vars().collect::<std::collections::BTreeMap<_, _>>()),
+        "http" => fetch(config)?,
+        "secret" => reveal(&text("name"))?,
+        "sign" => json!(secrets::get(&text("name"))?.sign(b"data")?.len()),
+        "run" => command(config).run().map(|code| json!({ "code": code }))?,
+        "spawn" => spawn(config)?,
+        "capture" => json!({ "digest": trees::capture(&text("dir"))? }),
+        "restore" => json!(trees::restore(&(text("digest") + &text("tail")), &text("dir"))?),
+        "round" => round(&text("dir"), &text("to"))?,
+        "hosts" => on_host(config)?,
+        other => return Err(Error::Other(format!("I cannot {other}"))),
+    };
+    Ok(if value.is_object() { value } else { json!({ "value": value }) })
+}
+
+pub(crate) fn forever() -> ! {
+    let mut n = 0u64;
+    loop {
+        n = std::hint::black_box(n.wrapping_add(1));
+    }
+}
+
+fn all_context() -> Value {
+    json!({
+        "package": context::package_name(), "version": context::version(), "release": context::release(), "step": context::step(),
+        "attempt": context::attempt(), "key": context::idempotency_key(), "environment": context::environment(),
+        "deployment": context::deployment(), "labels": context::labels(), "who": context::setting("who"), "previous": context::previous(),
+        "started": context::started_at(),
+    })
+}
+
+fn say(text: &str) -> Value {
+    log::write(log::Level::Warn, text);
+    log::progress("saying", 1, Some(2));
+    print!("out {text}");
+    std::io::stdout().flush().expect("flushes");
+    eprintln!("err");
+    json!({})
+}
+
+/// Waits in a host call until it is told to stop, and then cleans up.
+fn wait_for_stop() -> Value {
+    loop {
+        match checkpoint::save("{}") {
+            Ok(()) => std::thread::sleep(std::time::Duration::from_millis(5)),
+            Err(error) => {
+                let cleaned = checkpoint::save("{\"clean\":true}").is_ok();
+                return json!({ "told": format!("{error:?}"), "cleaned": cleaned });
+            }
+        }
+    }
+}
+
+fn memory() -> Value {
+    let mut all = Vec::new();
+    loop {
+        all.push(vec![1u8; 1 << 20]);
+    }
+}
+
+#[expect(unconditional_recursion, reason = "that is the deed")]
+fn recurse(n: u64) -> u64 {
+    let room = std::hint::black_box([n; 64]);
+    recurse(n + 1) + room[3]
+}
+
+fn fill(path: &str) -> Value {
+    let mut file = std::fs::File::create(path).expect("creates");
+    loop {
+        file.write_all(&[7; 64 << 10]).expect("writes");
+    }
+}
+
+fn write(path: &str, text: &str) -> Value {
+    match std::fs::write(path, text) {
+        Ok(()) => json!("written"),
+        Err(error) => json!(format!("refused: {error}")),
+    }
+}
+
+fn open_many() -> Value {
+    let mut files = Vec::new();
+    loop {
+        match std::fs::File::create(format!("/tmp/{}", files.len())) {
+            Ok(file) => files.push(file),
+            Err(error) => return json!(format!("{}: {error}", files.len())),
+        }
+    }
+}
+
+fn chance() -> Value {
+    let random: Vec<u64> = (0..3).map(|_| std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 1)).collect();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("later").as_secs();
+    let began = std::time::Instant::now();
+    json!({ "random": random, "now": now, "later": began.elapsed().as_nanos() > 0 })
+}
+
+fn fetch(config: &Value) -> Result<Value, Error> {
+    let request = http::Request::new(config["method"].as_str().unwrap_or("GET"), config["url"].as_str().unwrap_or_default());
+    if let Some(name) = config["secret"].as_str() {
+        request.secret_header("authorization", "Bearer ", &secrets::get(name)?);
+    }
+    let response = request.send()?;
+    let body = response.read(1 << 20)?;
+    Ok(json!({ "status": response.status(), "body": String::from_utf8_lossy(&body), "again": request.send().is_ok() }))
+}
+
+fn reveal(name: &str) -> Result<Value, Error> {
+    let secret = secrets::get(name)?;
+    let bytes = secret.reveal()?;
+    log::write(log::Level::Info, &format!("the secret is {bytes}"));
+    Ok(json!({ "name": secret.name(), "length": bytes.len() }))
+}
+
+fn command(config: &Value) -> process::Command {
+    let words: Vec<String> = config["argv"].as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect();
+    let command = process::Command::new(&words[0], &words[1..]);
+    for (name, value) in config["env"].as_object().into_iter().flatten() {
+        command.env(name, value.as_str().unwrap_or_default());
+    }
+    if let Some(dir) = config["dir"].as_str() {
+        command.dir(dir);
+    }
+    if let Some(host) = config["host"].as_str() {
+        command.on_host(host);
+    }
+    if let Some(text) = config["stdin"].as_str() {
+        command.stdin(text.as_bytes());
+    }
+    command
+}
+
+fn spawn(config: &Value) -> Result<Value, Error> {
+    let child = command(config).spawn()?;
+    let mut out = Vec::new();
+    loop {
+        let piece = child.read(process::Output::Stdout, 16)?;
+        if piece.is_empty() {
+            break;
+        }
+        out.extend(piece);
+    }
+    Ok(json!({ "out": String::from_utf8_lossy(&out), "code": child.wait()? }))
+}
+
+fn round(dir: &str, to: &str) -> Result<Value, Error> {
+    let digest = trees::capture(dir)?;
+    trees::restore(&digest, to)?;
+    Ok(json!({ "digest": digest, "same": trees::capture(to)? == digest }))
+}
+
+fn on_host(config: &Value) -> Result<Value, Error> {
+    let text = |name: &str| config[name].as_str().unwrap_or_default().to_owned();
+    let (host, path, to) = (text("host"), text("path"), text("to"));
+    Ok(match text("call").as_str() {
+        "names" => json!(hosts::names()),
+        "labels" => json!(hosts::labels_of(&host)),
+        "upload" => json!(hosts::upload(&host, &(text("digest") + &text("tail")), &path)?),
+        "read-dir" => json!(hosts::read_dir(&host, &path)?.into_iter().map(|entry| (entry.name, entry.target)).collect::<Vec<_>>()),
+        "stat" => json!(hosts::stat(&host, &path)?.map(|entry| format!("{:?}", entry.file_type))),
+        "make-dir" => json!(hosts::make_dir(&host, &path)?),
+        "symlink" => json!(hosts::symlink(&host, &to, &path)?),
+        "rename" => json!(hosts::rename(&host, &path, &to)?),
+        "read-file" => json!(String::from_utf8_lossy(&hosts::read_file(&host, &path)?)),
+        "write-file" => json!(hosts::write_file(&host, &path, text("text").as_bytes())?),
+        "remove" => json!(hosts::remove(&host, &path)?),
+        "claim" => json!(hosts::claim(&host, &path)?),
+        "disclaim" => json!(hosts::disclaim(&host, &path)?),
+        other => return Err(Error::Other(format!("hosts have no {other}"))),
+    })
+}

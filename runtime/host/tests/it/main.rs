@@ -1,0 +1,11 @@
+//! The host with a real guest in it. The guest does what its config says; see `tests/guest`.
+
+mod bad;
+mod cache;
+mod commands;
+mod files;
+mod network;
+mod places;
+mod pure;
+mod step;
+mod support;

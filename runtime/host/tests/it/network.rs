@@ -1,0 +1,69 @@
+//! HTTP and secrets, as far as the host adds to the gate's own tests: one request through, and what is refused.
+
+use crate::support::step;
+use relrun_host::Operation;
+use relrun_ledger::FailureKind;
+use serde_json::json;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+/// Answers one request; gives what was asked.
+fn server() -> (String, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let answer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a request");
+        let mut asked = vec![0; 4096];
+        let length = stream.read(&mut asked).expect("reads");
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\ngone").expect("answers");
+        String::from_utf8_lossy(&asked[..length]).into_owned()
+    });
+    (url, answer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_granted_request_goes_out_with_its_secret() {
+    let (url, asked) = server();
+    let request = step(json!({ "do": "http", "url": format!("{url}/a?b"), "secret": "token" }))
+        .may(&format!("http \"{url}\" private=#true"))
+        .may(&format!("secret \"token\" to=\"{url}\""));
+    let (ran, outputs) = request.outputs().await;
+    assert_eq!(outputs, json!({ "status": 404, "body": "gone", "again": false }));
+    let asked = asked.join().expect("asked").to_lowercase();
+    assert!(asked.starts_with("get /a?b http/1.1") && asked.contains("authorization: bearer s3cr3t-t0ken-value"), "{asked}");
+    assert_eq!(ran.heard.used(), ["secret \"token\"".to_owned(), format!("http \"{url}\"")]);
+}
+
+#[tokio::test]
+async fn what_is_not_granted_does_not_go_out() {
+    let (ran, kind, message) = step(json!({ "do": "http", "url": "https://user:pw@example.com/secret/path?q" })).fails().await;
+    assert!(matches!(kind, FailureKind::Denied | FailureKind::Invalid), "{message}");
+    assert!(!message.contains("pw"), "{message}");
+    drop(ran);
+    let (ran, kind, message) = step(json!({ "do": "http", "url": "https://example.com/" })).fails().await;
+    assert_eq!(kind, FailureKind::Denied);
+    assert!(message.contains("add `http \"https://example.com"), "{message}");
+    assert_eq!(ran.heard.denied(), ["http \"https://example.com\""]);
+    let posting = step(json!({ "do": "http", "url": "http://127.0.0.1:1/", "method": "POST" }))
+        .may("http \"http://127.0.0.1:1\" methods=\"POST\" private=#true")
+        .with(|call| call.operation = Operation::Plan);
+    assert_eq!(posting.fails().await.1, FailureKind::Denied);
+}
+
+#[tokio::test]
+async fn a_secret_is_a_handle_unless_it_is_revealed() {
+    let (ran, kind, _) = step(json!({ "do": "secret", "name": "token" })).may("secret \"token\" to=\"https://example.com\"").fails().await;
+    assert_eq!((kind, ran.heard.denied()), (FailureKind::Denied, vec!["secret \"token\" reveal=#true".to_owned()]));
+    let (ran, outputs) = step(json!({ "do": "secret", "name": "token" })).may("secret \"token\" reveal=#true").outputs().await;
+    assert_eq!(outputs, json!({ "name": "token", "length": 18 }));
+    assert_eq!(ran.heard.text(), "the secret is ***\n");
+    let (_, outputs) = step(json!({ "do": "sign", "name": "token" })).may("secret \"token\" sign=#true").outputs().await;
+    assert_eq!(outputs, json!({ "value": 32 }));
+    assert_eq!(step(json!({ "do": "secret", "name": "token" })).fails().await.1, FailureKind::Denied);
+}
+
+#[tokio::test]
+async fn the_environment_is_what_was_granted() {
+    let (_, outputs) = step(json!({ "do": "env" })).with(|call| drop(call.env.insert("CI".into(), "1".into()))).outputs().await;
+    assert_eq!(outputs, json!({ "CI": "1" }));
+}
