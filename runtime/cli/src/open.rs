@@ -129,7 +129,7 @@ pub(crate) fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false" && value != "0")
 }
 
-/// Sends what relrun says of itself to standard error: `-v`, `-vv`, or RELRUN_LOG.
+/// Sends what relrun says of itself to standard error: `-v`, `-vv`, or `RELRUN_LOG`.
 pub(crate) fn trace(verbose: u8) {
     let usual = match verbose {
         0 => "off",

@@ -84,7 +84,7 @@ fn plain(error: &EngineError, colour: bool) -> String {
     handler.render_report(&mut text, error).map_or_else(|_| error.to_string(), |()| text)
 }
 
-/// Returns whether standard error takes colour: a terminal, and no NO_COLOR.
+/// Returns whether standard error takes colour: a terminal, and no `NO_COLOR`.
 pub(crate) fn colour() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -139,9 +139,8 @@ impl EngineError {
     /// Returns the exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Manifest(_) | Self::Graph(_) | Self::Input { .. } => Exit::Input,
             Self::Host(relrun_host::HostError::Machine { .. }) | Self::Store(_) | Self::Ledger(_) | Self::Io { .. } => Exit::Machine,
-            Self::Host(_) => Exit::Input,
+            Self::Manifest(_) | Self::Graph(_) | Self::Input { .. } | Self::Host(_) => Exit::Input,
             Self::Waiting { .. } => Exit::Waiting,
             Self::Locked(_) => Exit::Locked,
         }

@@ -54,9 +54,7 @@ impl Loaded {
 
     /// Returns the line and column of a place in the manifest, from 1.
     pub fn line_column(&self, span: relrun_manifest::Span) -> (u32, u32) {
-        let before = &self.text.as_bytes()[..(span.start as usize).min(self.text.len())];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
+        let (line, column) = relrun_manifest::position(&self.text, span);
         (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
     }
 }

@@ -93,7 +93,9 @@ impl Survey {
         for text in [lock, canonical(&inputs), canonical(&bound)] {
             hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
         }
-        self.statics.iter().for_each(|digest| drop(hasher.update(&digest.0)));
+        for digest in &self.statics {
+            hasher.update(&digest.0);
+        }
         hasher.finalize().into()
     }
 
@@ -162,13 +164,12 @@ impl Survey {
         for reads in &prepared.step(node).reads {
             let ReadsFrom::Files(globs) = &reads.from else { continue };
             let globs: Vec<String> = globs.iter().map(|glob| glob.value.clone()).collect();
-            let files = match seen.get(&globs) {
-                Some(files) => files.clone(),
-                None => {
-                    let files = select(workspace, prepared, &globs)?;
-                    seen.insert(globs, files.clone());
-                    files
-                }
+            let files = if let Some(files) = seen.get(&globs) {
+                files.clone()
+            } else {
+                let files = select(workspace, prepared, &globs)?;
+                seen.insert(globs, files.clone());
+                files
             };
             self.files[node.index()].insert(reads.name.value.clone(), files);
         }

@@ -114,13 +114,12 @@ fn unfinished(summary: &Summary, wanted: &dyn Fn(&str) -> bool) -> Option<Vec<St
     let blocked = summary.environments.iter().find(|(_, there)| there.state == EnvironmentState::UndoFailed).map(|(name, _)| name);
     let next = match (&summary.status, blocked) {
         (_, Some(environment)) => format!("relrun undo {id} -e {environment}"),
-        (Status::Running, _) => format!("relrun continue {id}"),
         (Status::Ended(Verdict::Waiting { on }), _) => match on.first().and_then(|on| on.split_once(' ')) {
             Some(("settle", step)) => format!("relrun settle {id} {step} --done|--not-done"),
             Some(("approve", gate)) => format!("relrun approve {id} {gate}"),
             _ => format!("relrun continue {id}"),
         },
-        (Status::Ended(Verdict::Cancelled), _) => format!("relrun continue {id}"),
+        (Status::Running | Status::Ended(Verdict::Cancelled), _) => format!("relrun continue {id}"),
         (Status::Ended(Verdict::Failed), _) if !places.is_empty() => format!("relrun retry {id}"),
         _ => return None,
     };

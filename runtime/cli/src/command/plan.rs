@@ -34,8 +34,12 @@ fn words(plan: &Plan, out: Option<&Path>) -> String {
         }
         let (word, lines) = action(&step.action);
         text += &format!("  {} {word}\n", step.step);
-        lines.iter().for_each(|line| text += &format!("      {line}\n"));
-        step.open.iter().for_each(|line| text += &format!("      may: {line}\n"));
+        for line in &lines {
+            text += &format!("      {line}\n");
+        }
+        for line in &step.open {
+            text += &format!("      may: {line}\n");
+        }
     }
     let digest = plan.digest().short();
     match out {

@@ -60,7 +60,8 @@ where
     };
     let mut emit = |event: ReportEvent| show::tell(&mut *reporter, &event);
     let tools = Tools { workspace: Arc::clone(&opened.workspace), options, emit: &mut emit };
-    let result = body(tools, opened.loaded).await;
+    // A run's future is large; it lives on the heap.
+    let result = Box::pin(body(tools, opened.loaded)).await;
     signals.abort();
     let exit = result.map(|finished| show::finished(&mut *reporter, finished));
     if let Err(error) = reporter.finish() {

@@ -16,12 +16,11 @@ impl Carrier<'_> {
                 self.journal.note(Event::StepRecovered { step, finding: Finding::NotDone, by: Cause::Rule })?;
                 continue;
             }
-            match self.node_of[step.index()] {
-                Some(node) => self.ask(node, step)?,
-                None => {
-                    let reason = "its step or environment is no longer declared, so its plugin cannot be asked".to_owned();
-                    self.note_finding(step, Finding::Unknown { reason })?;
-                }
+            if let Some(node) = self.node_of[step.index()] {
+                self.ask(node, step)?;
+            } else {
+                let reason = "its step or environment is no longer declared, so its plugin cannot be asked".to_owned();
+                self.note_finding(step, Finding::Unknown { reason })?;
             }
         }
         self.journal.flush()?;
@@ -42,8 +41,7 @@ impl Carrier<'_> {
     pub(super) fn note_finding(&mut self, step: StepId, finding: Finding) -> Result<(), EngineError> {
         let idempotent = self.journal.release().start.steps[step.index()].idempotent;
         let (finding, by) = match finding {
-            Finding::Unknown { .. } if idempotent => (Finding::NotDone, Cause::Rule),
-            Finding::Partly { .. } if idempotent => (Finding::NotDone, Cause::Rule),
+            Finding::Unknown { .. } | Finding::Partly { .. } if idempotent => (Finding::NotDone, Cause::Rule),
             finding => (finding, Cause::Plugin),
         };
         let done = matches!(finding, Finding::Done { .. });

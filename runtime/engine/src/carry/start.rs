@@ -25,7 +25,9 @@ impl Carrier<'_> {
             }
             self.start(node, step)?;
         }
-        kept.into_iter().for_each(|node| self.schedule.give_back(node));
+        for node in kept {
+            self.schedule.give_back(node);
+        }
         Ok(())
     }
 
@@ -140,7 +142,7 @@ impl Carrier<'_> {
             backon::ExponentialBuilder::default()
                 .with_jitter()
                 .with_min_delay(retry.backoff)
-                .with_max_delay(Duration::from_secs(300))
+                .with_max_delay(Duration::from_mins(5))
                 .with_max_times(retry.attempts as usize)
                 .build()
         });

@@ -62,8 +62,13 @@ pub(super) fn purity(step: &Step, kind: StepKind, capabilities: &[Capability], m
         }
     }
     let reaching = |capability: &&Capability| match capability {
-        Capability::Http(_) | Capability::Secret(_) | Capability::Host(_) | Capability::Kubernetes { .. } | Capability::Registry(_) => true,
-        Capability::Read(_) | Capability::Write(_) => true,
+        Capability::Http(_)
+        | Capability::Secret(_)
+        | Capability::Host(_)
+        | Capability::Kubernetes { .. }
+        | Capability::Registry(_)
+        | Capability::Read(_)
+        | Capability::Write(_) => true,
         Capability::Run(run) => run.network,
         Capability::Env(_) => false,
     };
