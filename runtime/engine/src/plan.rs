@@ -224,7 +224,7 @@ impl Planner<'_> {
             context,
             dirs: stage.dirs.clone(),
             limits: limits(prepared, node),
-            hosts: environment.map(|environment| environment.hosts.clone()).unwrap_or_default(),
+            hosts: environment.map(|environment| self.workspace.hosts(environment)).unwrap_or_default(),
             mark: TargetMark::default(),
             secrets: Arc::clone(&self.secrecy.secrets),
             env: granted_variables(self.workspace, &at.capabilities),

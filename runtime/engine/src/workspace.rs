@@ -3,6 +3,7 @@
 use crate::EngineError;
 use relrun_host::{ComponentBytes, ComponentSource, Host};
 use relrun_ledger::{Actor, Digest};
+use relrun_manifest::{Environment, HostAddress, HostDecl};
 use relrun_store::{BlobStore, LocalCache, RunStore, StatCache};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,17 @@ impl Workspace {
     /// Returns the folder for one process's private directories.
     pub fn scratch(&self) -> PathBuf {
         self.root.join(".relrun").join("tmp")
+    }
+
+    /// Returns an environment's hosts; one that is a folder lies below the project's root, whichever manifest names it.
+    pub(crate) fn hosts(&self, environment: &Environment) -> Vec<HostDecl> {
+        let mut hosts = environment.hosts.clone();
+        for host in &mut hosts {
+            if let HostAddress::Local(path) = &mut host.address.value {
+                *path = self.root.join(&*path).display().to_string();
+            }
+        }
+        hosts
     }
 
     /// Returns the stat cache.

@@ -181,7 +181,7 @@ impl Job {
             context: self.context.clone(),
             dirs: stage.dirs.clone(),
             limits: limits(&self.prepared, self.node),
-            hosts: self.prepared.environment(self.node).map(|environment| environment.hosts.clone()).unwrap_or_default(),
+            hosts: self.prepared.environment(self.node).map(|environment| self.workspace.hosts(environment)).unwrap_or_default(),
             mark: self.mark.clone(),
             secrets: Arc::clone(&self.secrecy.secrets),
             env: granted_variables(&self.workspace, &at.capabilities),
