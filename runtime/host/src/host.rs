@@ -13,7 +13,7 @@ use crate::{
     sandbox,
 };
 use relrun_confine::Launcher;
-use relrun_gate::{Gate, GateOptions, Masker, Secrets};
+use relrun_gate::{GateOptions, Masker, Secrets};
 use relrun_ledger::{Digest, Failure, FailureKind};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -53,9 +53,10 @@ pub struct Host {
     options: HostOptions,
     runtime: OnceLock<Result<Runtime, String>>,
     cache: OnceLock<Option<Cache>>,
-    gate: OnceLock<Result<Gate, String>>,
-    /// The masker of the secrets that were used last: a run has one set of them, and preparing its forms is not cheap.
-    masker: Mutex<Option<(Weak<Secrets>, Arc<Masker>)>>,
+    ways: Arc<Ways>,
+    no_secrets: Arc<Secrets>,
+    /// The maskers of the secrets in use: a run has one set of them, and preparing its forms is not cheap.
+    maskers: Mutex<Vec<(Weak<Secrets>, Arc<Masker>)>>,
     loaded: Mutex<HashMap<Digest, Arc<OnceCell<Loaded>>>>,
 }
 
@@ -63,11 +64,12 @@ impl Host {
     /// Makes a host that has touched nothing yet.
     pub fn new(options: HostOptions) -> Self {
         Self {
+            ways: Arc::new(Ways::new(options.gate.clone(), options.launcher.clone())),
             options,
             runtime: OnceLock::new(),
             cache: OnceLock::new(),
-            gate: OnceLock::new(),
-            masker: Mutex::default(),
+            no_secrets: Arc::default(),
+            maskers: Mutex::default(),
             loaded: Mutex::default(),
         }
     }
@@ -112,7 +114,7 @@ impl Host {
 
     /// Calls an export that may reach nothing.
     async fn ask<E: Export>(&self, loaded: &Loaded, call: E) -> Result<E::Answer, HostError> {
-        let attempt = Attempt::closed(ASKING, self.masker(&Arc::default())?);
+        let attempt = Attempt::closed(ASKING, self.masker(&self.no_secrets)?);
         let result = self.enter(loaded, attempt, &[0; 32], None, call).await;
         result.map_err(|failure| HostError::Answer { plugin: loaded.name.clone(), reason: failure.message })
     }
@@ -128,7 +130,7 @@ impl Host {
     ) -> Result<E::Answer, Failure> {
         let runtime = self.runtime().map_err(unfit)?;
         let wasi = sandbox::build(&attempt, seed).map_err(|error| Failure { kind: FailureKind::Missing, message: error.to_string() })?;
-        let state = State::new(attempt, wasi, self.ways());
+        let state = State::new(attempt, wasi, Arc::clone(&self.ways));
         let watch = Watch::new(&state.attempt, state.limiter.over());
         let _ticking = runtime.ticker.start();
         let mut store = Store::new(&runtime.engine, state);
@@ -153,23 +155,17 @@ impl Host {
         Arc::clone(self.loaded.lock().unwrap_or_else(PoisonError::into_inner).entry(source.digest).or_default())
     }
 
-    /// Returns the ways out of the sandbox. One that cannot be had says so when it is used.
-    fn ways(&self) -> Ways {
-        let gate = self.gate.get_or_init(|| Gate::new(self.options.gate.clone()).map_err(|error| error.to_string()));
-        Ways { gate: gate.clone(), launcher: self.options.launcher.clone() }
-    }
-
     fn masker(&self, secrets: &Arc<Secrets>) -> Result<Arc<Masker>, HostError> {
-        let mut last = self.masker.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, masker)) = last.as_ref()
-            && of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, secrets))
-        {
+        let mut maskers = self.maskers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, masker)) = maskers.iter().find(|(of, _)| std::ptr::eq(of.as_ptr(), Arc::as_ptr(secrets))) {
             return Ok(Arc::clone(masker));
         }
+        // A `Weak` keeps its place in memory taken, so no other secrets are ever mistaken for these; those that are gone are let go here.
+        maskers.retain(|(of, _)| of.strong_count() > 0);
         let masker =
             Masker::new(secrets).map_err(|error| HostError::Machine { doing: "mask the secrets".into(), reason: error.to_string() })?;
         let masker = Arc::new(masker);
-        *last = Some((Arc::downgrade(secrets), Arc::clone(&masker)));
+        maskers.push((Arc::downgrade(secrets), Arc::clone(&masker)));
         Ok(masker)
     }
 

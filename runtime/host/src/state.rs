@@ -6,8 +6,8 @@ use crate::error::{CallError, map_text};
 use crate::imports::Hooks;
 use crate::limiter::Limiter;
 use relrun_confine::Launcher;
-use relrun_gate::Gate;
-use std::sync::Arc;
+use relrun_gate::{Gate, GateOptions};
+use std::sync::{Arc, OnceLock};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -19,24 +19,37 @@ pub(crate) struct State {
     pub(crate) attempt: Arc<Attempt>,
     pub(crate) limiter: Limiter,
     pub(crate) table: ResourceTable,
-    pub(crate) ways: Ways,
+    pub(crate) ways: Arc<Ways>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Hooks,
 }
 
-/// The ways out of the sandbox. One that cannot be had is a reason instead.
+/// The ways out of the sandbox. The gate is made when it is first used.
 pub(crate) struct Ways {
-    pub(crate) gate: Result<Gate, String>,
+    options: GateOptions,
+    gate: OnceLock<Result<Gate, String>>,
     pub(crate) launcher: Option<Launcher>,
 }
 
+impl Ways {
+    pub(crate) fn new(options: GateOptions, launcher: Option<Launcher>) -> Self {
+        Self { options, gate: OnceLock::new(), launcher }
+    }
+
+    /// Returns the gate, or why there is none.
+    pub(crate) fn gate(&self) -> Result<&Gate, String> {
+        let gate = self.gate.get_or_init(|| Gate::new(self.options.clone()).map_err(|error| error.to_string()));
+        gate.as_ref().map_err(|reason| format!("HTTP is not to be had: {reason}"))
+    }
+}
+
 impl State {
-    pub(crate) fn new(attempt: Attempt, wasi: WasiCtx, ways: Ways) -> Self {
+    pub(crate) fn new(attempt: Attempt, wasi: WasiCtx, ways: Arc<Ways>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_HANDLES);
         let attempt = Arc::new(attempt);
-        let hooks = Hooks { attempt: Arc::clone(&attempt), gate: ways.gate.clone() };
+        let hooks = Hooks { attempt: Arc::clone(&attempt), ways: Arc::clone(&ways) };
         Self { limiter: Limiter::new(attempt.limits.memory), attempt, table, ways, wasi, http: WasiHttpCtx::new(), hooks }
     }
 }

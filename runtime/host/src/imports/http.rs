@@ -95,7 +95,7 @@ impl http::HostRequest for State {
         let attempt = &self.attempt;
         attempt.stop.check()?;
         attempt.effects_only(&capability)?;
-        let gate = self.ways.gate.as_ref().map_err(|reason| CallError::permanent(format!("HTTP is not to be had: {reason}")))?;
+        let gate = self.ways.gate().map_err(CallError::permanent)?;
         let access = attempt.access();
         let send = async { gate.send(request, &access).await.map_err(|error| attempt.gate_error(&capability, error)) };
         let response = attempt.stop.race(send).instrument(span("http.send")).await?;

@@ -3,15 +3,16 @@
 use super::http::origin;
 use crate::attempt::Attempt;
 use crate::error::CallError;
+use crate::state::Ways;
 use http_body_util::BodyExt;
-use relrun_gate::{Gate, GateError, GateErrorKind, Timeouts};
+use relrun_gate::{GateError, GateErrorKind, Timeouts};
 use std::sync::Arc;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 /// Sends what a guest sends through WASI.
 pub(crate) struct Hooks {
     pub(crate) attempt: Arc<Attempt>,
-    pub(crate) gate: Result<Gate, String>,
+    pub(crate) ways: Arc<Ways>,
 }
 
 type Exchange = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
@@ -23,20 +24,20 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Exchange, Error>> + Send> {
-        let (attempt, gate) = (Arc::clone(&self.attempt), self.gate.clone());
-        Box::new(async move { send(&attempt, gate, request, options).await })
+        let (attempt, ways) = (Arc::clone(&self.attempt), Arc::clone(&self.ways));
+        Box::new(async move { send(&attempt, &ways, request, options).await })
     }
 }
 
 async fn send(
     attempt: &Attempt,
-    gate: Result<Gate, String>,
+    ways: &Ways,
     request: http::Request<WasiBody>,
     options: Option<RequestOptions>,
 ) -> Result<Exchange, Error> {
     let capability = format!("http \"{}\"", origin(&request.uri().to_string()));
     attempt.effects_only(&capability).map_err(|_: CallError| Error::HttpRequestDenied)?;
-    let gate = gate.map_err(|reason| Error::InternalError(Some(reason)))?;
+    let gate = ways.gate().map_err(|reason| Error::InternalError(Some(reason)))?;
     let timeouts = options.map_or_else(Timeouts::default, |options| Timeouts {
         connect: options.connect_timeout,
         first_byte: options.first_byte_timeout,

@@ -1,5 +1,7 @@
 //! The host with a real guest in it. The guest does what its config says; see `tests/guest`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod bad;
 mod cache;
 mod commands;

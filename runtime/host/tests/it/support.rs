@@ -103,7 +103,7 @@ impl StepSink for Heard {
 impl Heard {
     /// Every line, one below the other.
     pub(crate) fn text(&self) -> String {
-        self.lines.lock().unwrap().iter().map(|(_, _, text)| format!("{text}\n")).collect()
+        self.lines.lock().unwrap().iter().flat_map(|(_, _, text)| [text.as_str(), "\n"]).collect()
     }
 
     /// The capabilities that were refused.
