@@ -21,15 +21,36 @@ pub(crate) fn run(checkout: &Checkout) -> Outcome {
     run_here(checkout.cargo(&checkout.root, &["build", "--locked", "--package", "relrun"]))?;
     for (why, words) in COMMANDS {
         announce(why);
-        say(&format!("$ relrun {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")));
+        say(&typed(words));
         let mut command = Command::new(checkout.relrun());
-        command.args(*words).current_dir(&checkout.root);
+        // This deploys to folders of the checkout, so a ledger that goes with it is meant, in CI too.
+        command.args(*words).current_dir(&checkout.root).env_remove("CI");
         run_here(command)?;
     }
     Ok(())
 }
 
+/// Returns a command as one would type it.
+fn typed(words: &[&str]) -> String {
+    format!("$ relrun {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))
+}
+
 /// Returns a word as a shell would need it.
 fn quoted(word: &str) -> String {
     if word.contains([' ', '*', '$', '\'', '"']) { format!("'{}'", word.replace('\'', r"'\''")) } else { word.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_shows_these_commands_in_this_order() {
+        let mut readme = include_str!("../../../README.md");
+        for (_, words) in COMMANDS {
+            let line = typed(words);
+            let found = readme.find(&format!("{line}\n")).unwrap_or_else(|| panic!("the README does not show, in its place: {line}"));
+            readme = &readme[found + line.len()..];
+        }
+    }
 }
