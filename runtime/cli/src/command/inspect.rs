@@ -7,7 +7,7 @@ use crate::show;
 use relrun_engine::query::Why;
 use relrun_engine::{EngineError, Exit, command, query, words};
 use relrun_ledger::{Deployments, EnvironmentState, Release, ReleaseId, Status, StepState, Summary};
-use relrun_store::StreamId;
+use relrun_store::{Lock, LockKey, StreamId};
 
 pub(super) async fn why(cli: &Cli, step: &str, target: &Target) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &target.manifest, Access::Write)?;
@@ -66,7 +66,12 @@ pub(super) fn status(cli: &Cli, environment: Option<&str>, manifest: &ManifestAr
             vec![key.environment.clone(), key.deployment.clone(), active.release.to_string(), version.unwrap_or_default(), time(active.at)]
         })
         .collect();
-    let open: Vec<Vec<String>> = summaries.iter().filter_map(|summary| unfinished(summary, &wanted)).collect();
+    let locks = opened.workspace.runs.locks()?;
+    let held = |release: ReleaseId| {
+        let key = LockKey::Release(StreamId { package: package.clone(), release });
+        locks.iter().any(|lock| lock.key == key && is_alive(lock))
+    };
+    let open: Vec<Vec<String>> = summaries.iter().filter_map(|summary| unfinished(summary, &wanted, held(summary.release))).collect();
     if show::format(cli) == Format::Json {
         let active = rows.iter().map(
             |row| serde_json::json!({ "environment": row[0], "deployment": row[1], "release": row[2], "version": row[3], "at": row[4] }),
@@ -99,7 +104,17 @@ fn current(opened: &Opened, package: &str) -> Result<Vec<Summary>, EngineError> 
     Ok(summaries)
 }
 
-fn unfinished(summary: &Summary, wanted: &dyn Fn(&str) -> bool) -> Option<Vec<String>> {
+/// Whether the holder of a lock still lives: a process of this machine that is there, or one of another that renewed it lately.
+fn is_alive(lock: &Lock) -> bool {
+    let here = nix::unistd::gethostname().is_ok_and(|name| name.to_string_lossy() == lock.holder.actor.host);
+    if here {
+        return std::path::Path::new("/proc").join(lock.holder.actor.pid.to_string()).exists();
+    }
+    relrun_ledger::Timestamp::now().duration_since(lock.holder.renewed).as_secs() < 30
+}
+
+/// A release that needs something: its status, where it stands in the middle, and what to type. `held` says whether a process carries it now.
+fn unfinished(summary: &Summary, wanted: &dyn Fn(&str) -> bool, held: bool) -> Option<Vec<String>> {
     use relrun_ledger::Verdict;
     let id = summary.release;
     let troubled = |state: EnvironmentState| {
@@ -109,7 +124,10 @@ fn unfinished(summary: &Summary, wanted: &dyn Fn(&str) -> bool) -> Option<Vec<St
         .environments
         .iter()
         .filter(|(name, there)| wanted(name) && troubled(there.state))
-        .map(|(name, there)| format!("{name}: {}", words::environment_state(there.state)))
+        .map(|(name, there)| match there.state {
+            EnvironmentState::Working if !held => format!("{name}: left in the middle"),
+            state => format!("{name}: {}", words::environment_state(state)),
+        })
         .collect();
     let blocked = summary.environments.iter().find(|(_, there)| there.state == EnvironmentState::UndoFailed).map(|(name, _)| name);
     let next = match (&summary.status, blocked) {
@@ -123,7 +141,9 @@ fn unfinished(summary: &Summary, wanted: &dyn Fn(&str) -> bool) -> Option<Vec<St
         (Status::Ended(Verdict::Failed), _) if !places.is_empty() => format!("relrun retry {id}"),
         _ => return None,
     };
-    Some(vec![id.to_string(), words::status(&summary.status).to_owned(), places.join(", "), next])
+    let status = if summary.status == Status::Running && !held { "interrupted" } else { words::status(&summary.status) };
+    let next = if held { format!("relrun cancel {id}, to stop it") } else { next };
+    Some(vec![id.to_string(), status.to_owned(), places.join(", "), next])
 }
 
 pub(super) fn time(at: relrun_ledger::Timestamp) -> String {

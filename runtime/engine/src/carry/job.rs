@@ -34,6 +34,17 @@ pub(super) enum Work {
     Destroy(Value),
 }
 
+impl Work {
+    /// Returns the operation's part of the idempotency key. `recover` asks about an `apply`, so it has that one's.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Apply { .. } | Self::Recover(_) => "apply",
+            Self::Undo(_) => "undo",
+            Self::Destroy(_) => "destroy",
+        }
+    }
+}
+
 /// How a job ended.
 pub(super) enum JobEnd {
     Applied { result: Result<Box<Outcome>, Failure>, fingerprint: Option<Digest> },
@@ -64,7 +75,7 @@ impl Job {
         let kind = decl.kind;
         let context = match kind {
             StepKind::Pure => Context { attempt: 1, ..Context::default() },
-            StepKind::Effect => context(carrier, node, step, &config),
+            StepKind::Effect => context(carrier, node, step, &config, work.word()),
         };
         let key = decl.environment.as_ref().zip(decl.deployment.as_ref());
         let key = key.map(|(environment, deployment)| crate::locks::deployment_key(&start.package, environment, deployment));
@@ -237,7 +248,7 @@ pub(crate) fn limits(prepared: &Prepared, node: NodeId) -> CallLimits {
     }
 }
 
-fn context(carrier: &Carrier<'_>, node: NodeId, step: StepId, config: &Value) -> Context {
+fn context(carrier: &Carrier<'_>, node: NodeId, step: StepId, config: &Value, operation: &str) -> Context {
     let release = carrier.journal.release();
     let start = &release.start;
     let decl = &start.steps[step.index()];
@@ -247,7 +258,7 @@ fn context(carrier: &Carrier<'_>, node: NodeId, step: StepId, config: &Value) ->
     let mut key = blake3::Hasher::new_derive_key("relrun 2026 idempotency key v1");
     let ledger = carrier.workspace.runs.ledger_id().unwrap_or_default();
     let release_id = start.release.to_string();
-    for part in [&ledger, &start.package, &release_id, &decl.label(), "apply", &crate::fingerprint::canonical(config)] {
+    for part in [&ledger, &start.package, &release_id, &decl.label(), operation, &crate::fingerprint::canonical(config)] {
         key.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
     }
     Context {
