@@ -9,7 +9,7 @@ use crate::{Outcome, guests};
 const COMMANDS: &[(&str, &[&str])] = &[
     ("render this repository's pages, check them, and bring them to staging and production", &["apply", "examples/site/release.kdl"]),
     ("the same again: nothing to do", &["apply", "examples/site/release.kdl"]),
-    ("another title: what it does not touch comes from the cache", &["apply", "examples/site/release.kdl", "-i", "title=relrun, again"]),
+    ("another title: a second release", &["apply", "examples/site/release.kdl", "-i", "title=relrun, again"]),
     ("back to what production served before", &["rollback", "-e", "production", "-m", "examples/site/release.kdl"]),
     ("what is where", &["status", "-m", "examples/site/release.kdl"]),
 ];

@@ -98,7 +98,8 @@ impl Plugin for Render {
             Mode::Served => {
                 let hosts = relrun_sdk::hosts::all();
                 let files = served::compare(Path::new(SITE), root(&config)?, &hosts)?;
-                (format!("{} hosts serve all {files} files of the site", hosts.len()), files)
+                let names: Vec<&str> = hosts.iter().map(relrun_sdk::hosts::Host::name).collect();
+                (format!("all {files} files are served as they were rendered: {}", names.join(", ")), files)
             }
         };
         Ok(Outcome::new(summary, Outputs { count }))
