@@ -1,11 +1,12 @@
 //! The WASI side of a sandbox: its files, its clocks, its randomness, its standard streams. What is not put in here is not there.
 
-use crate::attempt::{Attempt, Mode};
+use crate::attempt::{Attempt, Files, Mode};
 use crate::words::{Stream, Words};
 use relrun_ledger::StepKind;
 use relrun_manifest::Capability;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -42,11 +43,13 @@ pub(crate) fn build(attempt: &Attempt, seed: &[u8; 32]) -> Result<WasiCtx, SetUp
         mount(&mut wasi, &files.dirs.root.join("tmp"), "/tmp", FsPerms::ReadWrite)?;
         for capability in &attempt.capabilities {
             match capability {
+                Capability::Read(path) if files.dirs.work_tree.join(path).is_file() => {}
                 Capability::Read(path) => mount(&mut wasi, &files.dirs.work_tree.join(path), path, FsPerms::ReadOnly)?,
                 Capability::Write(path) => mount(&mut wasi, &files.dirs.work_tree.join(path), path, write_perms(attempt.mode))?,
                 _ => {}
             }
         }
+        mount_files(&mut wasi, attempt, files)?;
         for (name, value) in &files.env {
             wasi.env(name, value);
         }
@@ -63,6 +66,32 @@ fn mount(wasi: &mut WasiCtxBuilder, host: &Path, guest: &str, perms: FsPerms) ->
     wasi.preopened_dir(host, guest, perms)
         .map(drop)
         .map_err(|error| SetUp { path: host.display().to_string(), reason: error.root_cause().to_string() })
+}
+
+/// Shows granted files. WASI shows directories alone, so a private one with copies of the granted files stands for each directory that they
+/// are in. What a granted directory shows already is left to it.
+fn mount_files(wasi: &mut WasiCtxBuilder, attempt: &Attempt, files: &Files) -> Result<(), SetUp> {
+    let mut by_parent: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for capability in &attempt.capabilities {
+        let Capability::Read(path) = capability else { continue };
+        let file = files.dirs.work_tree.join(path);
+        let shown = attempt.capabilities.iter().any(|other| other != capability && other.covers(capability));
+        if file.is_file() && !shown {
+            let parent = path.rsplit_once('/').map_or(".", |(parent, _)| if parent.is_empty() { "/" } else { parent });
+            by_parent.entry(parent.to_owned()).or_default().push(file);
+        }
+    }
+    for (number, (parent, granted)) in by_parent.into_iter().enumerate() {
+        let dir = files.dirs.root.join("granted").join(number.to_string());
+        let failed = |error: std::io::Error| SetUp { path: parent.clone(), reason: error.to_string() };
+        std::fs::create_dir_all(&dir).map_err(failed)?;
+        for file in granted {
+            let copy = dir.join(file.file_name().unwrap_or_default());
+            reflink_copy::reflink_or_copy(&file, copy).map_err(failed)?;
+        }
+        mount(wasi, &dir, &parent, FsPerms::ReadOnly)?;
+    }
+    Ok(())
 }
 
 /// Makes clocks and randomness the same in every run.

@@ -51,6 +51,21 @@ async fn granted_directories_are_at_their_own_paths() {
 }
 
 #[tokio::test]
+async fn a_granted_file_is_alone_in_its_directory() {
+    let grant = |path: &str| {
+        let step = step(json!({ "do": "read", "path": path })).may("read \"data/a\"").may("read \"top\"");
+        std::fs::create_dir_all(step.path("tree/data")).unwrap();
+        for file in ["tree/data/a", "tree/data/b", "tree/top"] {
+            std::fs::write(step.path(file), file).unwrap();
+        }
+        step
+    };
+    assert_eq!(grant("data/a").outputs().await.1, json!({ "value": "tree/data/a" }));
+    assert_eq!(grant("top").outputs().await.1, json!({ "value": "tree/top" }));
+    assert_eq!(grant("data/b").fails().await.1, FailureKind::Missing);
+}
+
+#[tokio::test]
 async fn trees_go_round() {
     let (ran, outputs) = step(json!({ "do": "round", "dir": "/in/work", "to": "/out/dist/copy" })).outputs().await;
     assert_eq!(outputs["same"], json!(true));
