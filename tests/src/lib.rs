@@ -1,1 +1,11 @@
-//! What crosses crates.
+//! What the tests of the whole program share: a folder to run it in, and scenarios that are written down in one.
+//!
+//! It knows relrun only as a person does, by its command line and its files, and must never depend on one of its rooms: so it compiles in
+//! seconds, and what it says holds whatever lies below.
+
+#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
+
+mod sandbox;
+pub mod scenario;
+
+pub use sandbox::{Ran, Running, Sandbox};

@@ -1,0 +1,21 @@
+//! Every folder of `scenarios/` is a test.
+
+#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails")]
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use relrun_tests::scenario;
+
+fn main() -> ExitCode {
+    let folders = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")).unwrap();
+    let mut folders: Vec<_> = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    let trial = |folder: std::path::PathBuf| {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        Trial::test(name, move || scenario::check(&folder).map_err(Into::into))
+    };
+    libtest_mimic::run(&Arguments::from_args(), folders.into_iter().map(trial).collect()).exit_code()
+}
