@@ -220,9 +220,9 @@ impl Tools<'_> {
         prepared: Prepared,
         survey: crate::survey::Survey,
         taken: Taken,
+        secrecy: Arc<Secrecy>,
         run: (RunKind, crate::carry::Aim, &'static str),
     ) -> Result<relrun_report::RunFinished, EngineError> {
-        let secrecy = crate::secrets::read(&self.workspace, &prepared.loaded)?;
         let previous = standing(&self.workspace, &taken.stream.package, &taken.places(), taken.stream.release)?;
         let journal = taken.journal(&self.workspace, run.0)?;
         let carrier = Carrier::new(crate::carry::Cargo {
@@ -230,7 +230,7 @@ impl Tools<'_> {
             survey,
             journal,
             locks: taken.locks,
-            secrecy: Arc::<Secrecy>::clone(&secrecy),
+            secrecy,
             previous,
             options: self.options.carry(run.2),
             aim: run.1,

@@ -103,13 +103,17 @@ async fn carry(tools: Tools<'_>, applied: Applied, request: &ApplyRequest) -> Re
         ));
     }
     let same = if request.force { Same::None } else { find_same(&tools.workspace, &applied)? };
-    let taken = match same {
+    let (same, secrecy) = match same {
         Same::Done(summary) => return Ok(nothing_to_do(&applied, &summary)),
         Same::Unfinished(error) => return Err(*error),
-        Same::Goes(id) => Taken::take_up(&tools.workspace, &package(&applied), id, applied.steps.clone(), tools.options.lock_wait)?,
-        Same::None => draft(&applied, request).begin(&tools)?,
+        // A secret that is missing must be known before there is a release.
+        same => (same, crate::secrets::read(&tools.workspace, &applied.prepared.loaded)?),
     };
-    tools.carry(applied.prepared, applied.survey, taken, (RunKind::Apply, Aim::Forward, "apply")).await
+    let taken = match same {
+        Same::Goes(id) => Taken::take_up(&tools.workspace, &package(&applied), id, applied.steps.clone(), tools.options.lock_wait)?,
+        _ => draft(&applied, request).begin(&tools)?,
+    };
+    tools.carry(applied.prepared, applied.survey, taken, secrecy, (RunKind::Apply, Aim::Forward, "apply")).await
 }
 
 fn draft<'a>(applied: &'a Applied, request: &ApplyRequest) -> Draft<'a> {

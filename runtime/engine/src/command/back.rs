@@ -73,9 +73,10 @@ async fn go(
         .collect();
     let prepared = snapshot(&tools.workspace, &release, &loaded).await?;
     let survey = Survey::new(&tools.workspace, &prepared, &|_| false)?;
+    let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
     let (package, id) = (release.start.package.clone(), release.start.release);
     let taken = Taken::take_up(&tools.workspace, &package, id, Some(steps), tools.options.lock_wait)?;
-    tools.carry(prepared, survey, taken, run).await
+    tools.carry(prepared, survey, taken, secrecy, run).await
 }
 
 fn chosen(release: &Release, asked: &[String]) -> Result<BTreeSet<String>, EngineError> {

@@ -49,8 +49,9 @@ pub async fn resume(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, how
     let prepared = snapshot(&tools.workspace, &release, &loaded).await?;
     let selected = release.selected.clone();
     let survey = survey_rest(&tools.workspace, &prepared, &release)?;
+    let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
     let taken = Taken::take_up(&tools.workspace, &package, id, selected, tools.options.lock_wait)?;
-    tools.carry(prepared, survey, taken, (how.run(), Aim::Forward, how.command())).await
+    tools.carry(prepared, survey, taken, secrecy, (how.run(), Aim::Forward, how.command())).await
 }
 
 /// `retry -i K=V`: the next release, of the same manifest with other inputs. What the change does not reach comes from the cache.
@@ -98,7 +99,8 @@ pub async fn cancel(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>) -> 
         Ok(taken) => {
             let prepared = snapshot(&tools.workspace, &release, &loaded).await?;
             let survey = Survey::new(&tools.workspace, &prepared, &|_| false)?;
-            tools.carry(prepared, survey, taken, (RunKind::Undo, Aim::Undo, "cancel")).await
+            let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
+            tools.carry(prepared, survey, taken, secrecy, (RunKind::Undo, Aim::Undo, "cancel")).await
         }
         Err(EngineError::Locked(lock)) => {
             tools.workspace.runs.request_cancel(&stream, &tools.workspace.actor)?;

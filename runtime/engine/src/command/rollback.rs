@@ -45,6 +45,7 @@ pub async fn rollback(tools: Tools<'_>, loaded: Loaded, request: &RollbackReques
         .collect();
     let lock = LockFile::of(&prepared.plugins);
     let identity = identity(&record, &prepared.loaded, tools.workspace.runs.summaries(&package)?.len());
+    let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
     let draft = Draft {
         prepared: &prepared,
         survey: &survey,
@@ -57,7 +58,7 @@ pub async fn rollback(tools: Tools<'_>, loaded: Loaded, request: &RollbackReques
     };
     let mut taken = draft.begin(&tools)?;
     taken.release = copy_outcomes(&tools.workspace, &taken, &record)?;
-    tools.carry(prepared, survey, taken, (RunKind::Apply, Aim::Forward, "rollback")).await
+    tools.carry(prepared, survey, taken, secrecy, (RunKind::Apply, Aim::Forward, "rollback")).await
 }
 
 /// Every rollback is a release of its own, even to the same record twice.
