@@ -192,6 +192,10 @@ fn remove(root: &Path, entry: &Entry) -> Result<(), StoreError> {
 fn make_way(root: &Path, entry: &Entry) -> Result<(), StoreError> {
     let path = below(root, &entry.path);
     if entry.kind == EntryKind::Dir {
+        // A file or a link there is what relrun left: it gives way.
+        if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_dir()) {
+            fs::remove_file(&path).map_err(failed("remove", &path))?;
+        }
         return fs::create_dir_all(&path).map_err(failed("make the folder", &path));
     }
     if let Some(parent) = path.parent() {

@@ -1,7 +1,7 @@
 //! What laying out may touch.
 
 use super::*;
-use crate::{LocalBlobStore, LocalCache};
+use crate::LocalBlobStore;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ impl Space {
     }
 
     fn lay(&self, tree: &Tree, previous: Option<&Tree>) -> Result<LaidOut, StoreError> {
-        lay_out(&self.store, tree, &self.work, previous, &mut LocalCache::open(&self.folder.path().join("cache")).stat())
+        lay_out(&self.store, tree, &self.work, previous)
     }
 
     fn content(&self, path: &str) -> Option<String> {
