@@ -329,6 +329,23 @@ fn of_two_at_once_one_goes_and_nothing_runs_twice() {
     }
 }
 
+#[test]
+fn one_that_waits_for_the_other_runs_nothing_again() {
+    let mut shop = Shop::open();
+    for _ in 0..3 {
+        shop.next();
+        let words = shop.words();
+        let words: Vec<&str> = words.iter().map(String::as_str).chain(["--lock-wait", "30s"]).collect();
+        let (one, other) = (shop.sandbox.start(&words), shop.sandbox.start(&words));
+        let (one, other) = (one.wait(), other.wait());
+        let codes = [one.code, other.code];
+        assert!(codes.contains(&0), "{codes:?}\n{}\n{}", one.output, other.output);
+        let refused = [one, other].into_iter().filter(|ran| ran.code != 0);
+        refused.for_each(|ran| assert!(ran.output.contains("while this one waited"), "{}", ran.output));
+        shop.holds();
+    }
+}
+
 const SLOW: &str = r#"
 package "acme/slow" version="1.0.@"
 environment "live" { host "web1" "file:hosts/live" }

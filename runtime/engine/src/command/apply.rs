@@ -12,6 +12,7 @@ use relrun_ledger::{
     DeploymentKey, Deployments, Digest, EnvironmentState, ReleaseId, ReleaseKind, RunKind, Status, StepId, StepState, Summary, Verdict,
 };
 use relrun_report::{RunFinished, RunVerdict};
+use relrun_store::StreamId;
 use std::collections::BTreeSet;
 
 /// What is asked of `apply` and `plan`.
@@ -102,16 +103,16 @@ async fn carry(tools: Tools<'_>, applied: Applied, request: &ApplyRequest) -> Re
             "make a new plan: `relrun plan --out FILE`",
         ));
     }
-    let same = if request.force { Same::None } else { find_same(&tools.workspace, &applied)? };
-    let (same, secrecy) = match same {
+    let same = if request.force { Same::None(usize::MAX) } else { find_same_at_rest(&tools, &applied)? };
+    // A secret that is missing must be known before there is a release.
+    let secrecy = || crate::secrets::read(&tools.workspace, &applied.prepared.loaded);
+    let (secrecy, taken) = match same {
         Same::Done(summary) => return Ok(nothing_to_do(&applied, &summary)),
-        Same::Unfinished(error) => return Err(*error),
-        // A secret that is missing must be known before there is a release.
-        same => (same, crate::secrets::read(&tools.workspace, &applied.prepared.loaded)?),
-    };
-    let taken = match same {
-        Same::Goes(id) => Taken::take_up(&tools.workspace, &package(&applied), id, applied.steps.clone(), tools.options.lock_wait)?,
-        _ => draft(&applied, request).begin(&tools)?,
+        Same::Unfinished(_, error) => return Err(*error),
+        Same::Goes(id) => {
+            (secrecy()?, Taken::take_up(&tools.workspace, &package(&applied), id, applied.steps.clone(), tools.options.lock_wait)?)
+        }
+        Same::None(seen) => (secrecy()?, draft(&applied, request).begin(&tools, seen)?),
     };
     tools.carry(applied.prepared, applied.survey, taken, secrecy, (RunKind::Apply, Aim::Forward, "apply")).await
 }
@@ -135,24 +136,34 @@ fn package(applied: &Applied) -> String {
 
 /// What the ledger knows of this identity.
 enum Same {
-    /// Nothing, or a release that something else stands over now.
-    None,
+    /// Nothing, or releases that something else stands over now: as many as this.
+    None(usize),
     /// A release that did all that is selected, and stands.
     Done(Box<Summary>),
     /// A release whose other environments were carried; these are untouched.
     Goes(ReleaseId),
     /// A release that was begun and not finished.
-    Unfinished(Box<EngineError>),
+    Unfinished(ReleaseId, Box<EngineError>),
+}
+
+/// Like [`find_same`], but waits for a process that carries the very release, as for any lock.
+fn find_same_at_rest(tools: &Tools<'_>, applied: &Applied) -> Result<Same, EngineError> {
+    let same = find_same(&tools.workspace, applied)?;
+    let Same::Unfinished(release, _) = same else { return Ok(same) };
+    // Only a living process holds this lock: what a dead one left is there to be taken up.
+    let stream = StreamId { package: package(applied), release };
+    drop(super::lock_run(&tools.workspace, &stream, &BTreeSet::new(), tools.options.lock_wait)?);
+    find_same(&tools.workspace, applied)
 }
 
 fn find_same(workspace: &Workspace, applied: &Applied) -> Result<Same, EngineError> {
     let package = package(applied);
     let summaries = workspace.runs.summaries(&package)?;
-    let Some(summary) = summaries.iter().rev().find(|summary| summary.identity == applied.identity) else { return Ok(Same::None) };
+    let Some(summary) = summaries.iter().rev().find(|summary| summary.identity == applied.identity) else { return Ok(Same::None(0)) };
     let deployments = Deployments::of(&summaries);
     let id = summary.release;
     if overtaken(&deployments, applied, summary) {
-        return Ok(Same::None);
+        return Ok(Same::None(made(&summaries, applied.identity)));
     }
     // A whole release that succeeded needs no fold: this is the way of every run with nothing to do.
     if applied.steps.is_none() && summary.status == Status::Ended(Verdict::Succeeded) && all_done(summary) {
@@ -163,7 +174,9 @@ fn find_same(workspace: &Workspace, applied: &Applied) -> Result<Same, EngineErr
         Some(steps) => steps.iter().copied().collect(),
         None => release.step_ids().collect(),
     };
-    if selected.iter().all(|&step| matches!(release.step(step).state, StepState::Succeeded(_))) {
+    // Where its process died before it could write that it was through, that is still to be written.
+    let is_at_rest = release.status != Status::Running;
+    if is_at_rest && selected.iter().all(|&step| matches!(release.step(step).state, StepState::Succeeded(_))) {
         return Ok(Same::Done(Box::new(summary.clone())));
     }
     let untouched = |step: &StepId| matches!(release.step(*step).state, StepState::Waiting | StepState::Succeeded(_));
@@ -177,7 +190,12 @@ fn find_same(workspace: &Workspace, applied: &Applied) -> Result<Same, EngineErr
     let message =
         format!("{id} is of this very manifest, inputs and files, and it is not finished ({})", crate::words::status(&release.status));
     let help = format!("type `relrun {command} {id}`; `relrun apply --force` makes a new release");
-    Ok(Same::Unfinished(Box::new(EngineError::input(message, help))))
+    Ok(Same::Unfinished(id, Box::new(EngineError::input(message, help))))
+}
+
+/// Returns how many releases of an identity there are.
+pub(super) fn made(summaries: &[Summary], identity: Digest) -> usize {
+    summaries.iter().filter(|summary| summary.identity == identity).count()
 }
 
 fn all_done(summary: &Summary) -> bool {

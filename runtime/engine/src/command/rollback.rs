@@ -56,7 +56,7 @@ pub async fn rollback(tools: Tools<'_>, loaded: Loaded, request: &RollbackReques
         version: Some(record.start.version.clone()),
         description: Some(format!("rollback to {target}")),
     };
-    let mut taken = draft.begin(&tools)?;
+    let mut taken = draft.begin(&tools, usize::MAX)?;
     taken.release = copy_outcomes(&tools.workspace, &taken, &record)?;
     tools.carry(prepared, survey, taken, secrecy, (RunKind::Apply, Aim::Forward, "rollback")).await
 }

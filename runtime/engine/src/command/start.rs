@@ -1,5 +1,6 @@
 //! A new release: an id, a version, and its first event.
 
+use super::apply::made;
 use super::{Taken, Tools};
 use crate::journal::Journal;
 use crate::locks::{Locks, deployment_key, release_key};
@@ -26,8 +27,9 @@ pub(super) struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// Takes the locks, an id and a version, and writes the release's first event.
-    pub(super) fn begin(self, tools: &Tools<'_>) -> Result<Taken, EngineError> {
+    /// Takes the locks, an id and a version, and writes the release's first event. Where another process made a release of this identity
+    /// beside the `seen` ones while the locks were waited for, its effects must not run again.
+    pub(super) fn begin(self, tools: &Tools<'_>, seen: usize) -> Result<Taken, EngineError> {
         let workspace = &tools.workspace;
         let package = self.prepared.loaded.manifest.package.name.value.to_string();
         let patience = tools.options.lock_wait;
@@ -35,11 +37,15 @@ impl Draft<'_> {
         let package_lock = LockKey::Package(package.clone());
         locks.take(workspace, &package_lock, None, patience)?;
         let places = self.places();
-        let summaries = workspace.runs.summaries(&package)?;
-        super::check_blocked(&summaries, &places, None)?;
         for place in &places {
             locks.take(workspace, &deployment_key(&package, &place.environment, &place.deployment), None, patience)?;
         }
+        let summaries = workspace.runs.summaries(&package)?;
+        if made(&summaries, self.identity) > seen {
+            let message = "another process made a release of this very manifest, inputs and files while this one waited";
+            return Err(EngineError::input(message, "type the same command again"));
+        }
+        super::check_blocked(&summaries, &places, None)?;
         let id = workspace.runs.claim(&package)?;
         let stream = StreamId { package: package.clone(), release: id };
         let fence = locks.take(workspace, &release_key(&stream), Some(id), patience)?;
