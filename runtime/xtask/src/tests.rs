@@ -6,6 +6,10 @@ use crate::{Outcome, guests};
 /// Sets everything up and runs every test.
 pub(crate) fn run(checkout: &Checkout) -> Outcome {
     guests::build_all(checkout)?;
+    // The whole program's tests run the relrun that cargo leaves beside them, which `cargo test` alone does not build. Built with all targets,
+    // so that both see the same features and nothing is compiled twice.
+    announce("the host and its tests");
+    run_here(checkout.cargo(&checkout.root, &["build", "--locked", "--workspace", "--all-targets"]))?;
     announce("the tests of the host");
     run_here(checkout.cargo(&checkout.root, &["test", "--locked", "--workspace"]))?;
     for workspace in guests::workspaces(checkout) {
