@@ -16,7 +16,7 @@ use tempfile::TempDir;
 /// What stands for the project's folder in files that are copied into it, and in what is shown of it.
 pub(crate) const ROOT: &str = "[ROOT]";
 /// No command of a test takes longer; whatever does hangs.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// A project of a test's own, gone when it is dropped.
 #[derive(Debug)]

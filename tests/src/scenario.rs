@@ -15,7 +15,7 @@ use similar::TextDiff;
 
 use crate::sandbox::{ROOT, Ran, Running, Sandbox};
 
-/// Runs the scenario in `folder` and compares it with its `run.txt`, which is written anew under RELRUN_REGENERATE=1.
+/// Runs the scenario in `folder` and compares it with its `run.txt`, which is written anew under `RELRUN_REGENERATE=1`.
 pub fn check(folder: &Path) -> Result<(), String> {
     let script = folder.join("run.txt");
     let expected = fs::read_to_string(&script).map_err(|error| format!("{}: {error}", script.display()))?;
@@ -69,7 +69,7 @@ impl Stage {
             }
             ["rm", file] => remove(&sandbox.path(file)).map_err(|error| format!("`{typed}`: {error}"))?,
             ["link", target, file] => {
-                std::os::unix::fs::symlink(target, sandbox.path(file)).map_err(|error| format!("`{typed}`: {error}"))?
+                std::os::unix::fs::symlink(target, sandbox.path(file)).map_err(|error| format!("`{typed}`: {error}"))?;
             }
             ["cat", file] => return Ok(cat(&sandbox.path(file))),
             ["ls", folder] => return Ok(ls(&sandbox.path(folder))),
@@ -88,7 +88,7 @@ impl Stage {
 
 /// Splits what was typed at blanks, but for those between quotes.
 fn words(typed: &str) -> Vec<String> {
-    static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"(?:[^\s']|'[^']*')+"#).unwrap());
+    static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?:[^\s']|'[^']*')+").unwrap());
     WORD.find_iter(typed).map(|word| word.as_str().replace('\'', "")).collect()
 }
 

@@ -1,4 +1,5 @@
 //! Whole runs of [`ensure`] on machines that are made up of shell scripts.
+#![expect(clippy::unwrap_used, reason = "a helper's panic is how its test fails")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -16,7 +16,7 @@ fn actor() -> Actor {
 }
 
 fn record(seq: u64) -> Record {
-    let event = Event::Marked { mark: Mark::Bad, set: seq % 2 == 0, actor: actor() };
+    let event = Event::Marked { mark: Mark::Bad, set: seq.is_multiple_of(2), actor: actor() };
     Record { seq, at: jiff::Timestamp::from_second(1_000_000).unwrap(), event }
 }
 
