@@ -12,7 +12,7 @@ mod site;
 #[cfg(test)]
 mod tests;
 
-use relrun_sdk::{About, Change, Error, Needs, Nothing, Outcome, Plugin, Result, config, log, need, outputs};
+use relrun_sdk::{About, Change, Error, Needs, Nothing, Outcome, Plugin, Result, config, need, outputs};
 use std::path::Path;
 
 /// Where `reads "…" as="site"` lays a rendered site.
@@ -87,9 +87,6 @@ impl Plugin for Render {
             }
             Mode::Check => {
                 let checked = check::links(Path::new(SITE))?;
-                for broken in &checked.broken {
-                    log::error(broken);
-                }
                 if !checked.broken.is_empty() {
                     return Err(Error::permanent(format!("{} links lead nowhere:\n{}", checked.broken.len(), checked.broken.join("\n"))));
                 }
