@@ -170,6 +170,9 @@ impl Prepared {
         let kind = kind_of(&needs, &capabilities);
         let before = mistakes.len();
         check::purity(step, kind, &capabilities, mistakes);
+        if kind == StepKind::Effect {
+            check::secrets(step, &capabilities, mistakes);
+        }
         if mistakes.len() > before {
             return Ok(None);
         }

@@ -81,6 +81,24 @@ pub(super) fn purity(step: &Step, kind: StepKind, capabilities: &[Capability], m
     }
 }
 
+/// Names each secret that a config refers to and its plugin does not ask for: the plugin would see no more than the secret's name.
+pub(super) fn secrets(step: &Step, capabilities: &[Capability], mistakes: &mut Vec<Mistake>) {
+    let asked = |name: &str| capabilities.iter().any(|capability| matches!(capability, Capability::Secret(secret) if secret.name == name));
+    for reference in step.references().filter(|reference| reference.namespace == Namespace::Secret) {
+        let name = reference.path.first().map_or("", String::as_str);
+        if !asked(name) {
+            let message = format!(
+                "plugin \"{}\" does not ask for the secret \"{name}\", so it would get its name and not its bytes",
+                step.plugin.value
+            );
+            mistakes.push(
+                Mistake::new("relrun::secret::unasked", reference.span, message)
+                    .help("use a plugin that takes secrets here; `build` and `deploy` do not pass them to their commands yet"),
+            );
+        }
+    }
+}
+
 fn namespace(namespace: Namespace) -> &'static str {
     match namespace {
         Namespace::Release => "the release's number or version",

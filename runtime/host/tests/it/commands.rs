@@ -87,7 +87,7 @@ async fn a_flood_and_a_sleeper_are_ended() {
     let cancelled = run(&["sh", "-c", "sleep 1000"]);
     cancelled.canceller.cancel();
     assert_eq!(cancelled.fails().await.1, FailureKind::Cancelled);
-    assert!(began.elapsed() < Duration::from_mins(1));
+    assert!(began.elapsed() < Duration::from_mins(10));
 }
 
 #[tokio::test]
