@@ -112,7 +112,10 @@ fn look(entry: &Entry, root: &Path, previous: &Tree, removable: &BTreeSet<&str>)
         found => found.map_err(failed("look at", &path))?,
     };
     if is_as(entry, root)? {
-        return Ok(Look::Right);
+        // A folder that loses all that is in it goes with that, and is made anew.
+        let inside = format!("{}/", entry.path);
+        let loses = removable.range(inside.as_str()..).next().is_some_and(|path| path.starts_with(&inside));
+        return Ok(if entry.kind == EntryKind::Dir && loses { Look::Write } else { Look::Right });
     }
     if meta.is_dir() {
         // It gives way where all that is in it is to be removed anyway.
