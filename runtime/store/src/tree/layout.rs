@@ -58,6 +58,10 @@ pub fn lay_out(store: &dyn BlobStore, tree: &Tree, root: &Path, previous: Option
     for entry in &to_write {
         make_way(root, entry)?;
     }
+    // A folder that is to be there empty was right before, and went with the last file that was removed from it.
+    for (entry, _) in looks.iter().filter(|(entry, look)| *look == Look::Right && entry.kind == EntryKind::Dir) {
+        make_way(root, entry)?;
+    }
     to_write.par_iter().try_for_each(|entry| write(store, entry, &below(root, &entry.path)))?;
     Ok(LaidOut {
         unchanged: looks.len() - to_write.len(),
