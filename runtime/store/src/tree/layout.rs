@@ -99,9 +99,9 @@ fn check_way(root: &Path, tree: &Tree, previous: &Tree) -> Result<(), StoreError
     Ok(())
 }
 
-/// Returns whether nothing is there: no such name, or a file where a folder would have to be.
+/// Returns whether nothing is there: no such name, or a file or a link to itself where a folder would have to be.
 fn is_nothing(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) || error.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32)
 }
 
 fn look(entry: &Entry, root: &Path, previous: &Tree, removable: &BTreeSet<&str>) -> Result<Look, StoreError> {
@@ -112,7 +112,7 @@ fn look(entry: &Entry, root: &Path, previous: &Tree, removable: &BTreeSet<&str>)
     let path = below(root, &entry.path);
     let meta = match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Look::Write),
-        Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(Look::Changed),
+        Err(error) if is_nothing(&error) => return Ok(Look::Changed),
         found => found.map_err(failed("look at", &path))?,
     };
     if is_as(entry, root)? {
