@@ -24,8 +24,10 @@ pub(crate) fn workspace(cli: &Cli, manifest: &Path, access: Access) -> Result<Ar
     let folder = root.join(".relrun");
     let stores = Stores::open(&folder, access)?;
     let relrun = std::env::current_exe().map_err(|source| EngineError::io("find relrun's own program", source))?;
-    let mut workspace = Workspace {
+    let project = relrun_engine::project(&root)?;
+    Ok(Arc::new(Workspace {
         root,
+        project,
         runs: stores.runs,
         blobs: stores.blobs,
         cache: LocalCache::open(&folder.join("cache")),
@@ -40,10 +42,7 @@ pub(crate) fn workspace(cli: &Cli, manifest: &Path, access: Access) -> Result<Ar
         bundled: bundled(),
         actor: actor(),
         variables: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
-        policy: relrun_manifest::Policy::default(),
-    };
-    workspace.policy = relrun_engine::project(&workspace)?.policy;
-    Ok(Arc::new(workspace))
+    }))
 }
 
 struct Stores {

@@ -20,8 +20,6 @@ pub struct Loaded {
     pub manifest: Manifest,
     /// The environments: the project's win over the manifest's.
     pub environments: Vec<Environment>,
-    /// What the project's `relrun.kdl` says.
-    pub project: Project,
 }
 
 impl Loaded {
@@ -37,9 +35,8 @@ impl Loaded {
     pub fn from_text(workspace: &Workspace, name: &str, directory: PathBuf, text: String) -> Result<Self, EngineError> {
         let digest = Digest::of(text.as_bytes());
         let manifest = compiled(workspace, name, &text, digest)?;
-        let project = project(workspace)?;
-        let environments = merge(&manifest.environments, &project.environments);
-        Ok(Self { name: name.to_owned(), directory, text, digest, manifest, environments, project })
+        let environments = merge(&manifest.environments, &workspace.project.environments);
+        Ok(Self { name: name.to_owned(), directory, text, digest, manifest, environments })
     }
 
     /// Returns an environment by name.
@@ -72,8 +69,8 @@ fn compiled(workspace: &Workspace, name: &str, text: &str, digest: Digest) -> Re
 }
 
 /// Reads the project's `relrun.kdl`, where there is one.
-pub fn project(workspace: &Workspace) -> Result<Project, EngineError> {
-    let path = workspace.root.join("relrun.kdl");
+pub fn project(root: &Path) -> Result<Project, EngineError> {
+    let path = root.join("relrun.kdl");
     if !path.exists() {
         return Ok(Project::default());
     }

@@ -160,7 +160,7 @@ impl Prepared {
         };
         let requests: Vec<Capability> = needs.requests.iter().map(|request| request.capability.clone()).collect();
         let grants: Vec<Capability> = step.grants.iter().map(|grant| grant.value.clone()).collect();
-        let capabilities = match relrun_manifest::effective(&requests, &grants, &workspace.policy) {
+        let capabilities = match relrun_manifest::effective(&requests, &grants, &workspace.project.policy) {
             Ok(capabilities) => capabilities,
             Err(missing) => {
                 mistakes.extend(check::missing_grants(step, &needs, &missing));

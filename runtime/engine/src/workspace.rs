@@ -47,8 +47,8 @@ pub struct Workspace {
     pub actor: Actor,
     /// The variables that `env` grants and `env:` secrets may name.
     pub variables: BTreeMap<String, String>,
-    /// Bounds on what manifests may grant.
-    pub policy: relrun_manifest::Policy,
+    /// What the project's `relrun.kdl` says; read once, when the workspace is opened.
+    pub project: relrun_manifest::Project,
 }
 
 impl Workspace {

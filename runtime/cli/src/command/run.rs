@@ -95,7 +95,7 @@ async fn listen(sender: watch::Sender<Stop>) {
 /// A runner's disk is thrown away, and the ledger with it: deploying from there must be meant.
 fn refuse_local_ledger_in_ci(opened: &Opened) -> Result<(), EngineError> {
     let deploys = opened.loaded.manifest.phases.iter().any(|phase| phase.environments.is_some());
-    if deploys && is_ci() && opened.loaded.project.state.is_none() {
+    if deploys && is_ci() && opened.workspace.project.state.is_none() {
         return Err(EngineError::input(
             "this would deploy from CI with a ledger that lies in the work tree, and a runner's disk is not kept",
             "keep `.relrun/` between runs and say so in relrun.kdl: state \"local\"",

@@ -1,7 +1,7 @@
 //! `apply`: a release of what the manifest, the inputs and the work tree are now.
 
 use super::start::Draft;
-use super::{RunOptions, Taken, Tools, read};
+use super::{Taken, Tools, read};
 use crate::carry::Aim;
 use crate::inputs::Inputs;
 use crate::prepare::{LockFile, Prepared};
@@ -227,13 +227,5 @@ fn nothing_to_do(applied: &Applied, summary: &Summary) -> RunFinished {
         version: Some(summary.version.clone()),
         verdict: RunVerdict::NothingToDo,
         ..RunFinished::default()
-    }
-}
-
-impl RunOptions {
-    /// Returns the options of a command that nobody can stop, with one job a core.
-    pub fn quiet(jobs: usize) -> (Self, tokio::sync::watch::Sender<crate::carry::Stop>) {
-        let (sender, stop) = tokio::sync::watch::channel(crate::carry::Stop::Go);
-        (Self { jobs, no_cache: false, adopt: false, lock_wait: std::time::Duration::ZERO, stop }, sender)
     }
 }
