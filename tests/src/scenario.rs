@@ -148,6 +148,7 @@ fn tidy(text: &str, root: &Path) -> String {
             (r"\b(after|in) \d+(\.\d+)? (ms|s|m)\b( \d+ s\b)?".to_owned(), "$1 [TIME]"),
             (format!(r"[\w.-]+@{}", regex::escape(&host)), "[USER]"),
             (r"\bpid \d+".to_owned(), "pid [PID]"),
+            (r#""duration_ms":\d+"#.to_owned(), r#""duration_ms":[TIME]"#),
         ];
         patterns.map(|(pattern, name)| (Regex::new(&pattern).unwrap(), name)).to_vec()
     });

@@ -3,7 +3,7 @@
 //! It is pure unless its config says otherwise, so that the same inputs are built once. It asks for exactly the commands of its config and
 //! must never ask for more. What the commands write is captured by the host, not by this plugin.
 
-use relrun_sdk::command::{self, Confine, Held};
+use relrun_sdk::command::{self, Confine, ForCommand, Held};
 use relrun_sdk::{About, Change, Error, Needs, Nothing, Outcome, Plugin, Result, config, log, outputs};
 use std::collections::BTreeMap;
 
@@ -16,6 +16,9 @@ pub struct Config {
     /// Variables for every command, such as `env "NODE_ENV" "production"`.
     #[serde(default)]
     env: BTreeMap<String, String>,
+    /// A secret for the commands: `secret "${secret.token}" to-command="npm" env="NPM_TOKEN"`; the step is then an effect.
+    #[serde(default)]
+    secret: Vec<ForCommand>,
     /// Where the commands start, relative to the staged files.
     #[serde(default)]
     dir: Option<String>,
@@ -52,13 +55,13 @@ impl Plugin for Build {
     }
 
     fn resolve(config: &Config) -> Result<Needs> {
-        let kind = if config.effect || config.network { Needs::effect() } else { Needs::pure() };
+        let kind = if config.effect || config.network || !config.secret.is_empty() { Needs::effect() } else { Needs::pure() };
         let held = Held { network: config.network, in_place: config.in_place, confine: config.confine };
         let mut needs = Held::variables(kind.idempotent(true), &config.env);
         for argv in &config.command {
             needs = needs.with(held.need(argv)?.because("the config names this command"));
         }
-        Ok(needs)
+        ForCommand::needs(needs, &config.secret, config.command.iter())
     }
 
     fn plan(config: &Config) -> Result<Vec<Change>> {
@@ -79,7 +82,7 @@ impl Plugin for Build {
 }
 
 fn run(config: &Config, argv: &[String]) -> Result<()> {
-    let mut made = command::words(argv)?.envs(&config.env);
+    let mut made = command::words(argv)?.envs(&config.env).secrets(&config.secret)?;
     if let Some(dir) = &config.dir {
         made = made.dir(dir);
     }

@@ -43,3 +43,25 @@ fn a_command_without_words_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert_eq!(Build::about().name, "build");
 }
+
+#[test]
+fn a_secret_makes_it_an_effect_and_goes_to_the_named_program_alone() {
+    let secret = json!([{ "secret": "token", "env": "NPM_TOKEN", "to-command": "npm" }]);
+    let config = json!({ "command": [["npm", "ci"], ["make"]], "secret": secret });
+    let fake = Fake::new().secret("token", "s3cret");
+    let needs = fake.resolve::<Build>(&config).expect("resolves");
+    assert!(needs.is_effect());
+    assert_eq!(needs.capabilities(), ["run \"npm\" \"ci\"", "run \"make\"", "secret \"token\" to-command=\"npm\" env=\"NPM_TOKEN\""]);
+    fake.apply::<Build>(&config).expect("applies");
+    assert_eq!(fake.calls(), ["run npm ci NPM_TOKEN=<token>", "run make"]);
+}
+
+#[test]
+fn a_secret_for_a_program_that_nothing_runs_is_refused() {
+    let config = json!({ "command": [["make"]], "secret": [{ "secret": "token", "to-command": "npm" }] });
+    let error = Fake::new().resolve::<Build>(&config).expect_err("refused");
+    assert_eq!(
+        (error.kind(), error.message()),
+        (ErrorKind::Invalid, "the secret \"token\" is for the program \"npm\", which no command here runs")
+    );
+}

@@ -3,7 +3,7 @@
 //! It knows nothing of what the commands do: which of them began and ended is all that it records, and all that `recover` can tell. It
 //! must never say that a deployment stands without having asked a `check` command.
 
-use relrun_sdk::command::{self, Command, Confine, Held};
+use relrun_sdk::command::{self, Command, Confine, ForCommand, Held};
 use relrun_sdk::{About, Came, Change, Error, Health, Needs, Outcome, Plugin, Recovery, Result, checkpoint, config, log, outputs, receipt};
 use std::collections::BTreeMap;
 
@@ -27,6 +27,9 @@ pub struct Config {
     /// Variables for every command, such as `env "REGION" "eu"`.
     #[serde(default)]
     env: BTreeMap<String, String>,
+    /// A secret for the commands: `secret "${secret.token}" to-command="kubectl" env="TOKEN"`.
+    #[serde(default)]
+    secret: Vec<ForCommand>,
     /// Where the commands start, relative to the staged files.
     #[serde(default)]
     dir: Option<String>,
@@ -81,7 +84,8 @@ impl Plugin for Deploy {
         for argv in &config.check {
             needs = needs.with(held.need(argv)?.readonly(true).because("it tells whether the deployment stands"));
         }
-        Ok(needs)
+        let all = config.up.iter().chain(&config.down).chain(&config.check).chain(&config.destroy);
+        ForCommand::needs(needs, &config.secret, all)
     }
 
     fn plan(config: &Config) -> Result<Vec<Change>> {
@@ -159,7 +163,7 @@ fn ended(argv: &[String], code: i32) -> String {
 }
 
 fn prepared(config: &Config, argv: &[String]) -> Result<Command> {
-    let made = command::words(argv)?.envs(&config.env);
+    let made = command::words(argv)?.envs(&config.env).secrets(&config.secret)?;
     Ok(match &config.dir {
         Some(dir) => made.dir(dir),
         None => made,

@@ -65,3 +65,22 @@ fn destroy_falls_back_on_down() {
     let config = json!({ "up": [["a"]], "down": [["b"]], "destroy": [["c"]] });
     assert_eq!(fake.destroy::<Deploy>(&config, &receipt).expect("destroys").summary, "ran c");
 }
+
+#[test]
+fn a_secret_goes_to_every_command_that_it_is_for() {
+    let secret = json!([{ "secret": "token", "env": "TOKEN" }, { "secret": "key", "to-command": "b" }]);
+    let config = json!({ "up": [["a"]], "down": [["b"]], "secret": secret });
+    let fake = Fake::new().secret("token", "s3cret").secret("key", "k3y");
+    let needs = fake.resolve::<Deploy>(&config).expect("resolves");
+    let asked = [
+        "run \"a\"",
+        "run \"b\"",
+        "secret \"token\" to-command=\"a\" env=\"TOKEN\"",
+        "secret \"token\" to-command=\"b\" env=\"TOKEN\"",
+        "secret \"key\" to-command=\"b\"",
+    ];
+    assert_eq!(needs.capabilities(), asked);
+    let outcome = fake.apply::<Deploy>(&config).expect("deploys");
+    fake.undo::<Deploy>(&config, &outcome.receipt.expect("it leaves one")).expect("undoes");
+    assert_eq!(fake.calls(), ["run a TOKEN=<token>", "run b TOKEN=<token>"]);
+}

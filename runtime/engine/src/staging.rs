@@ -3,6 +3,7 @@
 use crate::prepare::Prepared;
 use crate::survey::JobInput;
 use crate::{EngineError, Workspace};
+use relrun_gate::Masker;
 use relrun_graph::NodeId;
 use relrun_host::StepDirs;
 use relrun_ledger::{Digest, Failure, FailureKind, Outcome};
@@ -60,19 +61,43 @@ impl Stage {
         writes.iter().map(|output| Ok((output.name.value.clone(), self.capture_one(workspace, &output.name.value)?))).collect()
     }
 
-    fn capture_one(&self, workspace: &Workspace, name: &str) -> Result<Digest, Failure> {
+    /// Refuses outputs that hold a secret: what is in the store is there for good.
+    pub(crate) fn check_secrets(&self, masker: &Masker, writes: &[Writes]) -> Result<(), Failure> {
+        for output in writes {
+            let name = &output.name.value;
+            for entry in walkdir::WalkDir::new(self.written(name)?) {
+                let entry = entry.map_err(|error| machine(format!("{name}: {error}")))?;
+                if !entry.file_type().is_file() {
+                    continue;
+                }
+                let found = std::fs::File::open(entry.path()).and_then(|file| masker.reads_secret(file));
+                if let Some(secret) = found.map_err(|error| machine(format!("{name}: {error}")))? {
+                    let file = entry.file_name().to_string_lossy();
+                    return Err(machine(format!("its output \"{name}\" holds the secret \"{secret}\" ({file}); nothing of it was kept")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns where an output stands.
+    fn written(&self, name: &str) -> Result<PathBuf, Failure> {
         let out = self.dirs.root.join("out").join(name);
         let worked = self.dirs.root.join("work").join(name);
         let filled = std::fs::read_dir(&out).is_ok_and(|mut entries| entries.next().is_some());
         let left = worked.symlink_metadata().is_ok();
-        let from: PathBuf = match (filled, left) {
-            (true, _) => out,
-            (false, true) => worked,
+        match (filled, left) {
+            (true, _) => Ok(out),
+            (false, true) => Ok(worked),
             (false, false) => {
                 let message = format!("the step says that it writes \"{name}\", and wrote nothing there");
-                return Err(Failure { kind: FailureKind::Missing, message });
+                Err(Failure { kind: FailureKind::Missing, message })
             }
-        };
+        }
+    }
+
+    fn capture_one(&self, workspace: &Workspace, name: &str) -> Result<Digest, Failure> {
+        let from = self.written(name)?;
         let (digest, _) = relrun_store::capture(&*workspace.blobs, &from, CaptureMode::Move).map_err(|error| refused(name, &error))?;
         Ok(digest)
     }

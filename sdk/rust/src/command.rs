@@ -49,6 +49,47 @@ pub enum Confine {
     None,
 }
 
+/// A secret for a config's commands, in the words of the grant that it needs: `secret "${secret.token}" to-command="npm" env="NPM_TOKEN"`.
+#[config(args("secret"))]
+#[derive(PartialEq, Eq)]
+pub struct ForCommand {
+    /// The secret's handle, `${secret.NAME}`; its bytes stay with the host.
+    secret: String,
+    /// The variable that holds it; the command's standard input where none is named.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    env: Option<String>,
+    /// The only program that gets it; every command's where none is named.
+    #[serde(default)]
+    to_command: Option<String>,
+}
+
+impl ForCommand {
+    /// Adds what these secrets need for these commands; an error where one is for a program that none of them runs.
+    pub fn needs<'a>(mut needs: Needs, given: &[Self], commands: impl Iterator<Item = &'a Vec<String>> + Clone) -> Result<Needs> {
+        for one in given {
+            let programs = commands.clone().filter_map(|argv| argv.first()).filter(|program| one.is_for(program));
+            let mut wanted = programs.peekable();
+            if wanted.peek().is_none() {
+                let program = one.to_command.as_deref().unwrap_or_default();
+                return Err(Error::invalid(format!(
+                    "the secret {:?} is for the program {program:?}, which no command here runs",
+                    one.secret
+                )));
+            }
+            for program in wanted {
+                let need = need::secret(&one.secret).to_program(program, one.env.as_deref());
+                needs = needs.with(need.because("the config hands it to this command"));
+            }
+        }
+        Ok(needs)
+    }
+
+    fn is_for(&self, program: &str) -> bool {
+        self.to_command.as_deref().is_none_or(|wanted| wanted == program)
+    }
+}
+
 /// What a config's commands have in common, so that plugins which run commands ask for them in one way.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Held {
@@ -122,6 +163,16 @@ impl Command {
     pub fn secret_env(mut self, name: impl Into<String>, secret: &Secret) -> Self {
         self.secret_env.push((name.into(), secret.clone()));
         self
+    }
+
+    /// Sets the variables that hold secrets of a config. One that is for the standard input is put there by the host, under its grant.
+    pub fn secrets(mut self, given: &[ForCommand]) -> Result<Self> {
+        for one in given.iter().filter(|one| one.is_for(&self.program)) {
+            if let Some(name) = &one.env {
+                self.secret_env.push((name.clone(), crate::secrets::get(&one.secret)?));
+            }
+        }
+        Ok(self)
     }
 
     /// Gives it these bytes to read. Without, it reads nothing.

@@ -116,7 +116,16 @@ impl Need {
 
     /// `secret`: into this program's variable.
     pub fn to_command(self, program: &str, env: &str) -> Self {
-        self.property("to-command", program).property("env", env)
+        self.to_program(program, Some(env))
+    }
+
+    /// `secret`: into this program's variable, or its standard input where none is named.
+    pub fn to_program(self, program: &str, env: Option<&str>) -> Self {
+        let need = self.property("to-command", program);
+        match env {
+            Some(env) => need.property("env", env),
+            None => need,
+        }
     }
 }
 

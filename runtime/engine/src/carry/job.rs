@@ -141,7 +141,13 @@ impl Job {
         let workspace = Arc::clone(&self.workspace);
         let prepared = Arc::clone(&self.prepared);
         let node = self.node;
+        let masker = Arc::clone(&self.secrecy.masker);
+        // Only what was handed a secret can write it down; looking for one costs reading every byte.
+        let handed = prepared.nodes[node.index()].capabilities.iter().any(|capability| matches!(capability, Capability::Secret(_)));
         blocking(move || {
+            if handed {
+                stage.check_secrets(&masker, &prepared.step(node).writes)?;
+            }
             outcome.artifacts = stage.capture(&workspace, &prepared.step(node).writes)?;
             lay_out(&workspace, &prepared, node, &outcome)?;
             Ok(outcome)

@@ -91,10 +91,10 @@ pub(super) fn secrets(step: &Step, capabilities: &[Capability], mistakes: &mut V
                 "plugin \"{}\" does not ask for the secret \"{name}\", so it would get its name and not its bytes",
                 step.plugin.value
             );
-            mistakes.push(
-                Mistake::new("relrun::secret::unasked", reference.span, message)
-                    .help("use a plugin that takes secrets here; `build` and `deploy` do not pass them to their commands yet"),
-            );
+            mistakes.push(Mistake::new("relrun::secret::unasked", reference.span, message).help(format!(
+                "where the plugin is `build` or `deploy`, its commands get it with `secret \"${{secret.{name}}}\" env=\"VARIABLE\"` in the \
+                         config; any other has to take a secret here"
+            )));
         }
     }
 }

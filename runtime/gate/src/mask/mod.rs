@@ -13,10 +13,13 @@ use crate::Secrets;
 use aho_corasick::AhoCorasick;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::ops::Range;
 
 /// What stands in a secret's place.
 pub const MASK: &str = "***";
+/// How much is read at once, in bytes.
+const PIECE: u64 = 1 << 20;
 /// A shorter secret is masked only as a whole word.
 const WORD_ONLY_BELOW: usize = 4;
 /// A shorter line of a secret of several lines is not masked: it would be `{` or `EOF`.
@@ -105,6 +108,25 @@ impl Masker {
             .map(|found| self.forms[found.pattern().as_usize()])
             .find(|form| form.telling)
             .map(|form| self.names[form.owner].as_str())
+    }
+
+    /// Like [`Self::contains_secret`], for what is too long to be in memory.
+    pub fn reads_secret(&self, mut from: impl std::io::Read) -> std::io::Result<Option<&str>> {
+        if self.automaton.is_none() {
+            return Ok(None);
+        }
+        let mut held = Vec::new();
+        loop {
+            let read = from.by_ref().take(PIECE).read_to_end(&mut held)?;
+            if let Some(name) = self.contains_secret(&held) {
+                return Ok(Some(name));
+            }
+            if read == 0 {
+                return Ok(None);
+            }
+            // What a form may have begun in stays for the next piece.
+            held.drain(..held.len().saturating_sub(self.longest));
+        }
     }
 
     /// Returns where secrets stand: sorted, apart from each other. `before` is the byte in front of the text, `ended` whether the text ends

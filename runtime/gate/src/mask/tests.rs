@@ -150,3 +150,13 @@ proptest! {
         prop_assert_eq!(streamed(masker, &pieces), whole);
     }
 }
+
+#[test]
+fn a_secret_is_found_wherever_it_stands_in_a_long_file() {
+    let masker = masker(&[("token", "correct horse battery")]);
+    for before in [0, 7, PIECE - 21, PIECE - 5, PIECE, PIECE + 3] {
+        let bytes = [vec![b'.'; usize::try_from(before).expect("it fits")], b"correct horse battery, staple".to_vec()].concat();
+        assert_eq!(masker.reads_secret(&bytes[..]).expect("memory can be read"), Some("token"), "{before}");
+        assert_eq!(masker.reads_secret(&bytes[..bytes.len() - 9]).expect("memory can be read"), None, "{before}");
+    }
+}

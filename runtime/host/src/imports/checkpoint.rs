@@ -20,6 +20,9 @@ impl checkpoint::Host for State {
             if state.len() > LONGEST {
                 return Err(CallError::invalid(format!("a checkpoint of {} bytes: at most {LONGEST} are kept", state.len())));
             }
+            if let Some(name) = attempt.masker.contains_secret(&state) {
+                return Err(CallError::permanent(format!("the checkpoint holds the secret \"{name}\", and would keep it in the ledger")));
+            }
             let state = json("the checkpoint", &state).map_err(CallError::invalid)?;
             attempt.sink.checkpoint(state).await.map_err(told)
         }

@@ -135,8 +135,10 @@ impl World {
     }
 }
 
-/// Returns a command as the record of calls shows it.
+/// Returns a command as the record of calls shows it; of a secret only its name.
 pub(crate) fn shown(command: &Command) -> String {
     let place = command.on_host.as_ref().map_or_else(String::new, |host| format!("{host}: "));
-    std::iter::once(format!("run {place}{}", command.program)).chain(command.args.iter().cloned()).collect::<Vec<_>>().join(" ")
+    let secrets = command.secret_env.iter().map(|(name, secret)| format!("{name}=<{}>", secret.name()));
+    let words = std::iter::once(format!("run {place}{}", command.program)).chain(command.args.iter().cloned()).chain(secrets);
+    words.collect::<Vec<_>>().join(" ")
 }
