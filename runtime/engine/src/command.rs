@@ -18,7 +18,7 @@ use crate::journal::Journal;
 use crate::locks::{Locks, deployment_key, release_key};
 use crate::prepare::{LockFile, Prepared};
 use crate::{EngineError, Loaded, Workspace};
-use relrun_ledger::{DeploymentKey, Deployments, Event, Release, ReleaseId, RunKind, StepId, Summary};
+use relrun_ledger::{DeploymentKey, Deployments, Event, Release, ReleaseId, RunKind, Status, StepId, Summary};
 use relrun_store::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,6 +44,16 @@ impl RunOptions {
     fn carry(&self, command: &'static str) -> CarryOptions {
         CarryOptions { jobs: self.jobs.max(1), no_cache: self.no_cache, adopt: self.adopt, stop: self.stop.clone(), command }
     }
+}
+
+/// Returns the summaries of a package's releases, oldest first. Those of releases that a process holds or left are folded anew: theirs were
+/// written when it took them up.
+pub fn summaries(workspace: &Workspace, package: &str) -> Result<Vec<Summary>, EngineError> {
+    let mut summaries = workspace.runs.summaries(package)?;
+    for summary in summaries.iter_mut().filter(|summary| summary.status == Status::Running) {
+        *summary = Summary::of(&read(workspace, package, summary.release)?);
+    }
+    Ok(summaries)
 }
 
 /// Finds a release: the one named, or the package's last.
@@ -109,7 +119,7 @@ fn standing(
     places: &BTreeSet<DeploymentKey>,
     except: ReleaseId,
 ) -> Result<BTreeMap<String, Option<Release>>, EngineError> {
-    let summaries = workspace.runs.summaries(package)?;
+    let summaries = summaries(workspace, package)?;
     let deployments = Deployments::of(&summaries);
     let mut standing = BTreeMap::new();
     for place in places {
@@ -133,6 +143,7 @@ fn check_blocked(summaries: &[Summary], places: &BTreeSet<DeploymentKey>, mine: 
             let (what, next) = match there.state {
                 State::UndoFailed => ("could not be undone", format!("relrun undo {id} -e {environment}")),
                 State::Unknown => ("is in doubt", format!("relrun continue {id}")),
+                State::Half if summary.status == Status::Running => ("was left in the middle", format!("relrun continue {id}")),
                 State::Half => ("is half deployed", format!("relrun retry {id}`, or `relrun undo {id} -e {environment}")),
                 State::Working => ("was left in the middle", format!("relrun continue {id}")),
                 State::Untouched | State::Deployed | State::Undone | State::Destroyed => continue,
@@ -149,6 +160,8 @@ struct Taken {
     stream: StreamId,
     steps: Option<BTreeSet<StepId>>,
     locks: Locks,
+    /// The journal of a new release, in which its run has begun already.
+    begun: Option<Journal>,
 }
 
 impl Taken {
@@ -165,9 +178,9 @@ impl Taken {
         let all: BTreeSet<StepId> = before.step_ids().collect();
         let places = places(&before, steps.as_ref().unwrap_or(&all));
         let locks = lock_run(workspace, &stream, &places, patience)?;
-        check_blocked(&workspace.runs.summaries(package)?, &places, Some(id))?;
+        check_blocked(&summaries(workspace, package)?, &places, Some(id))?;
         let release = read(workspace, package, id)?;
-        Ok(Self { release, stream, steps, locks })
+        Ok(Self { release, stream, steps, locks, begun: None })
     }
 
     /// Takes up a release for a person's word on it, whatever else blocks its environments.
@@ -176,7 +189,7 @@ impl Taken {
         let locks = lock_run(workspace, &stream, &BTreeSet::new(), patience)?;
         let release = read(workspace, package, id)?;
         let steps = release.selected.clone();
-        Ok(Self { release, stream, steps, locks })
+        Ok(Self { release, stream, steps, locks, begun: None })
     }
 
     /// Holds a release to write a note beside its steps; no run begins.
@@ -219,12 +232,15 @@ impl Tools<'_> {
         self,
         prepared: Prepared,
         survey: crate::survey::Survey,
-        taken: Taken,
+        mut taken: Taken,
         secrecy: Arc<Secrecy>,
         run: (RunKind, crate::carry::Aim, &'static str),
     ) -> Result<relrun_report::RunFinished, EngineError> {
         let previous = standing(&self.workspace, &taken.stream.package, &taken.places(), taken.stream.release)?;
-        let journal = taken.journal(&self.workspace, run.0)?;
+        let journal = match taken.begun.take() {
+            Some(journal) => journal,
+            None => taken.journal(&self.workspace, run.0)?,
+        };
         let carrier = Carrier::new(crate::carry::Cargo {
             prepared: Arc::new(prepared),
             survey,

@@ -240,7 +240,7 @@ impl Planner<'_> {
         let package = prepared.loaded.manifest.package.name.value.to_string();
         let environment = prepared.environment(node)?.name.value.clone();
         let deployment = prepared.nodes[node.index()].deployment.clone()?;
-        let deployments = Deployments::of(&self.workspace.runs.summaries(&package).ok()?);
+        let deployments = Deployments::of(&crate::command::summaries(self.workspace, &package).ok()?);
         let active = deployments.active(&relrun_ledger::DeploymentKey { environment: environment.clone(), deployment })?.release;
         let release = crate::command::read(self.workspace, &package, active).ok()?;
         let name = &prepared.step(node).name.value;

@@ -3,7 +3,7 @@
 //! An event is folded whole or refused, and a refused one leaves everything as it was. A release never says of an environment that it is
 //! deployed or clean while something else may stand there: half, unknown and undo-failed are states of their own.
 
-use crate::{Event, Mark, Record, ReleaseId, RunKind, Start, StepDecl, StepId, StepKind, StepRecord, StepState, Verdict};
+use crate::{Event, Mark, OnFailure, Record, ReleaseId, RunKind, Start, StepDecl, StepId, StepKind, StepRecord, StepState, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An event that may not follow what was folded so far.
@@ -67,6 +67,11 @@ pub struct Release {
     pub status: Status,
     /// The steps that the last run was to carry; absent: all.
     pub selected: Option<BTreeSet<StepId>>,
+    /// What the last run was to do; a person's word in between changes nothing about it. Absent before the first.
+    pub run: Option<RunKind>,
+    /// The environments in which a way back was begun, or must be, that no new attempt has followed. What a dead process left there goes on
+    /// that way, and not forward again.
+    pub going_back: BTreeSet<String>,
     /// The next event's place.
     pub next_seq: u64,
     /// When, in each environment, the last of its steps succeeded.
@@ -104,6 +109,8 @@ impl Release {
             marks: BTreeSet::new(),
             status: Status::Ended(Verdict::Stopped),
             selected: None,
+            run: None,
+            going_back: BTreeSet::new(),
             next_seq: record.seq + 1,
             deployed_at: BTreeMap::new(),
             destroyed_at: BTreeMap::new(),
@@ -223,6 +230,12 @@ impl Release {
         }
         self.selected = steps.map(|steps| steps.iter().copied().collect());
         self.status = Status::Running;
+        if run != RunKind::Settle {
+            self.run = Some(run);
+        }
+        if !matches!(run, RunKind::Settle | RunKind::Continue) {
+            self.going_back.clear();
+        }
         if matches!(run, RunKind::Apply | RunKind::Retry | RunKind::Continue) {
             let selected: Vec<StepId> = self.step_ids().filter(|&id| self.is_selected(id)).collect();
             for id in selected {
@@ -274,6 +287,12 @@ impl Release {
         match event {
             Event::StepSucceeded { .. } | Event::StepRecovered { finding: crate::Finding::Done { .. }, .. } => {
                 self.deployed_at.insert(environment, at);
+            }
+            Event::UndoStarted { .. } | Event::DestroyStarted { .. } => {
+                self.going_back.insert(environment);
+            }
+            Event::StepRecovered { finding: crate::Finding::Partly { .. }, .. } if decl.on_failure == OnFailure::Undo => {
+                self.going_back.insert(environment);
             }
             Event::DestroyFinished { .. } if !self.effects(&environment).any(StepRecord::may_stand) => {
                 self.destroyed_at.insert(environment, at);

@@ -55,7 +55,7 @@ pub(super) fn status(cli: &Cli, environment: Option<&str>, manifest: &ManifestAr
         return Err(EngineError::input(format!("there is no environment \"{name}\""), help));
     }
     let package = opened.package();
-    let summaries = current(&opened, &package)?;
+    let summaries = command::summaries(&opened.workspace, &package)?;
     let deployments = Deployments::of(&summaries);
     let wanted = |name: &str| environment.is_none_or(|environment| environment == name);
     let rows: Vec<Vec<String>> = deployments
@@ -93,15 +93,6 @@ pub(super) fn status(cli: &Cli, environment: Option<&str>, manifest: &ManifestAr
     }
     show::print(&text)?;
     Ok(Exit::Done)
-}
-
-/// The summaries, with those of releases that a process holds or left folded anew: theirs were written when it took them up.
-fn current(opened: &Opened, package: &str) -> Result<Vec<Summary>, EngineError> {
-    let mut summaries = opened.workspace.runs.summaries(package)?;
-    for summary in summaries.iter_mut().filter(|summary| summary.status == Status::Running) {
-        *summary = Summary::of(&command::read(&opened.workspace, package, summary.release)?);
-    }
-    Ok(summaries)
 }
 
 /// Whether the holder of a lock still lives: a process of this machine that is there, or one of another that renewed it lately.

@@ -26,7 +26,7 @@ pub(super) fn dispatch(cli: &Cli, asked: &ReleasesCommand) -> Result<Exit, Engin
 
 fn list(cli: &Cli, manifest: &ManifestArg) -> Result<(), EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Read)?;
-    let mut summaries = opened.workspace.runs.summaries(&opened.package())?;
+    let mut summaries = command::summaries(&opened.workspace, &opened.package())?;
     let deployments = Deployments::of(&summaries);
     summaries.reverse();
     if show::format(cli) == Format::Json {
@@ -185,7 +185,7 @@ fn set_mark(cli: &Cli, manifest: &ManifestArg, id: ReleaseId, word: MarkWord, se
 fn prune(cli: &Cli, manifest: &ManifestArg, keep: usize, dry_run: bool) -> Result<(), EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Write)?;
     let package = opened.package();
-    let summaries = opened.workspace.runs.summaries(&package)?;
+    let summaries = command::summaries(&opened.workspace, &package)?;
     let deployments = Deployments::of(&summaries);
     let keys: Vec<DeploymentKey> = deployments.all().map(|(key, _)| key.clone()).collect();
     let mut kept: BTreeSet<ReleaseId> = summaries.iter().rev().take(keep.max(1)).map(|summary| summary.release).collect();

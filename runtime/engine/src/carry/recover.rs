@@ -1,7 +1,7 @@
 //! What a dead process left: each interrupted step is asked how far it came, before anything else starts.
 
-use super::Carrier;
 use super::job::Work;
+use super::{Aim, Carrier};
 use crate::EngineError;
 use relrun_graph::NodeId;
 use relrun_ledger::{Cause, Event, Finding, StepId, StepKind, StepState};
@@ -23,9 +23,23 @@ impl Carrier<'_> {
                 self.note_finding(step, Finding::Unknown { reason })?;
             }
         }
+        self.go_on_back();
         self.journal.flush()?;
         self.launch();
         Ok(())
+    }
+
+    /// Where a dead process was on the way back, that goes on before anything else, and the release has failed as it had then.
+    fn go_on_back(&mut self) {
+        if self.aim != Aim::Forward {
+            return;
+        }
+        for environment in self.journal.release().going_back.clone() {
+            self.failed = true;
+            self.open_undo(&environment, super::undo::Way::Undo);
+            let text = format!("{environment}: what was being undone there is undone first");
+            (self.emit)(super::tally::notice(relrun_report::LineLevel::Warn, &text));
+        }
     }
 
     fn ask(&mut self, node: NodeId, step: StepId) -> Result<(), EngineError> {

@@ -83,14 +83,14 @@ fn next(release: &relrun_ledger::Release, verdict: &Verdict, waiting_on: &[Strin
             Some(("approve", gate)) => format!("relrun approve {id} {gate}"),
             _ => format!("relrun continue {id}"),
         }),
-        Verdict::Failed => Some(match blocked {
+        Verdict::Cancelled if blocked.is_none() => Some(format!("relrun continue {id}")),
+        Verdict::Failed | Verdict::Cancelled => Some(match blocked {
             Some(environment) if release.steps.iter().any(|step| matches!(step.state, StepState::DestroyFailed(_))) => {
                 format!("relrun destroy -e {environment}")
             }
             Some(environment) => format!("relrun undo {id} -e {environment}"),
             None => format!("relrun retry {id}"),
         }),
-        Verdict::Cancelled => Some(format!("relrun continue {id}")),
         Verdict::Succeeded | Verdict::Undone | Verdict::Destroyed | Verdict::Stopped => None,
     }
 }

@@ -81,6 +81,10 @@ impl Carrier<'_> {
     /// Begins one step's way back; gives whether the queue may go on.
     fn begin_undo(&mut self, environment: &str, step: StepId) -> Result<bool, EngineError> {
         let record = self.journal.release().step(step).clone();
+        // It was queued before it was known how far a dead process had come with it.
+        if !record.may_stand() {
+            return Ok(true);
+        }
         if matches!(record.state, StepState::Unknown(_) | StepState::Interrupted) {
             self.tally.waiting_on.insert(format!("settle {}", self.label(step)));
             return Ok(false);

@@ -125,6 +125,7 @@ fn draft<'a>(applied: &'a Applied, request: &ApplyRequest) -> Draft<'a> {
         lock: applied.lock.clone(),
         identity: applied.identity,
         steps: applied.steps.clone(),
+        record: None,
         version: None,
         description: request.description.clone(),
     }
@@ -158,7 +159,7 @@ fn find_same_at_rest(tools: &Tools<'_>, applied: &Applied) -> Result<Same, Engin
 
 fn find_same(workspace: &Workspace, applied: &Applied) -> Result<Same, EngineError> {
     let package = package(applied);
-    let summaries = workspace.runs.summaries(&package)?;
+    let summaries = super::summaries(workspace, &package)?;
     let Some(summary) = summaries.iter().rev().find(|summary| summary.identity == applied.identity) else { return Ok(Same::None(0)) };
     let deployments = Deployments::of(&summaries);
     let id = summary.release;

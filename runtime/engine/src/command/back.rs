@@ -1,6 +1,6 @@
 //! `undo` and `destroy`: the way back, by hand.
 
-use super::{Taken, Tools, find, read, snapshot};
+use super::{Taken, Tools, find, read, snapshot, summaries};
 use crate::carry::Aim;
 use crate::survey::Survey;
 use crate::{EngineError, Loaded};
@@ -25,7 +25,7 @@ pub async fn undo(tools: Tools<'_>, loaded: Loaded, request: &BackRequest) -> Re
     let id = find(&tools.workspace, &package, request.release)?;
     let release = read(&tools.workspace, &package, id)?;
     let environments = chosen(&release, &request.environments)?;
-    let deployments = Deployments::of(&tools.workspace.runs.summaries(&package)?);
+    let deployments = Deployments::of(&summaries(&tools.workspace, &package)?);
     for environment in &environments {
         check_on_top(&release, &deployments, environment)?;
     }
@@ -37,16 +37,17 @@ pub async fn destroy(tools: Tools<'_>, loaded: Loaded, request: &BackRequest) ->
     let package = loaded.manifest.package.name.value.clone();
     let deployment = request.deployment.clone().unwrap_or_else(|| package.name.clone());
     let package = package.to_string();
-    let summaries = tools.workspace.runs.summaries(&package)?;
-    let deployments = Deployments::of(&summaries);
+    let releases = summaries(&tools.workspace, &package)?;
+    let deployments = Deployments::of(&releases);
     let [environment] = request.environments.as_slice() else {
         return Err(EngineError::input("destroy needs one environment", "type `relrun destroy -e ENVIRONMENT`"));
     };
     let key = DeploymentKey { environment: environment.clone(), deployment: deployment.clone() };
     // What could not be destroyed the first time is tried again before anything else.
-    let left = summaries.iter().rev().find(|summary| {
+    let left = releases.iter().rev().find(|summary| {
         summary.environments.get(environment).is_some_and(|there| {
-            there.deployments.contains(&deployment) && matches!(there.state, EnvironmentState::UndoFailed | EnvironmentState::Half)
+            there.deployments.contains(&deployment)
+                && matches!(there.state, EnvironmentState::UndoFailed | EnvironmentState::Half | EnvironmentState::Working)
         })
     });
     let id = left.map(|summary| summary.release).or_else(|| deployments.active(&key).map(|active| active.release));

@@ -7,7 +7,7 @@ use crate::inputs::Inputs;
 use crate::prepare::Prepared;
 use crate::survey::Survey;
 use crate::{EngineError, Loaded, Workspace};
-use relrun_ledger::{Release, ReleaseId, ReleaseKind, RunKind, Status, StepId, StepKind, StepState, Verdict};
+use relrun_ledger::{EnvironmentState, Release, ReleaseId, ReleaseKind, RunKind, Status, StepId, StepKind, StepState, Verdict};
 use relrun_report::{RunFinished, RunVerdict};
 use relrun_store::StreamId;
 use std::collections::BTreeSet;
@@ -29,10 +29,13 @@ impl Resume {
         }
     }
 
-    fn run(self) -> RunKind {
-        match self {
-            Self::Retry => RunKind::Retry,
-            Self::Continue => RunKind::Continue,
+    /// Returns what the run is to do: `continue` goes on with what the last one did, be it the way back.
+    fn run(self, release: &Release) -> (RunKind, Aim) {
+        match (self, release.run) {
+            (Self::Retry, _) => (RunKind::Retry, Aim::Forward),
+            (Self::Continue, Some(RunKind::Undo)) => (RunKind::Undo, Aim::Undo),
+            (Self::Continue, Some(RunKind::Destroy)) => (RunKind::Destroy, Aim::Destroy),
+            (Self::Continue, _) => (RunKind::Continue, Aim::Forward),
         }
     }
 }
@@ -48,10 +51,18 @@ pub async fn resume(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, how
     check_fits(&release, how)?;
     let prepared = snapshot(&tools.workspace, &release, &loaded).await?;
     let selected = release.selected.clone();
-    let survey = survey_rest(&tools.workspace, &prepared, &release)?;
+    let (run, aim) = how.run(&release);
+    let survey = match aim {
+        Aim::Forward => survey_rest(&tools.workspace, &prepared, &release)?,
+        // The way back stages nothing, so that it does not matter what has changed.
+        Aim::Undo | Aim::Destroy => Survey::new(&tools.workspace, &prepared, &|_| false)?,
+    };
     let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
     let taken = Taken::take_up(&tools.workspace, &package, id, selected, tools.options.lock_wait)?;
-    tools.carry(prepared, survey, taken, secrecy, (how.run(), Aim::Forward, how.command())).await
+    if aim == Aim::Forward {
+        check_goes_forward(&taken.release, how)?;
+    }
+    tools.carry(prepared, survey, taken, secrecy, (run, aim, how.command())).await
 }
 
 /// `retry -i K=V`: the next release, of the same manifest with other inputs. What the change does not reach comes from the cache.
@@ -163,6 +174,28 @@ fn check_fits(release: &Release, how: Resume) -> Result<(), EngineError> {
         });
     }
     Ok(())
+}
+
+/// Refuses to go forward where a way back did not end. Asked under the release's lock, so that nobody carries it.
+fn check_goes_forward(release: &Release, how: Resume) -> Result<(), EngineError> {
+    let id = release.start.release;
+    if how == Resume::Retry && release.status == Status::Running {
+        return Err(EngineError::input(
+            format!("{id} was left in the middle by a process that died"),
+            format!("type `relrun continue {id}`"),
+        ));
+    }
+    let mut places = release.step_ids().filter(|&step| release.is_selected(step)).filter_map(|step| {
+        let decl = &release.start.steps[step.index()];
+        decl.environment.as_deref()
+    });
+    match places.find(|name| release.environment(name) == EnvironmentState::UndoFailed) {
+        None => Ok(()),
+        Some(environment) => Err(EngineError::input(
+            format!("{environment} is blocked: {id} could not be undone there"),
+            format!("type `relrun undo {id} -e {environment}`"),
+        )),
+    }
 }
 
 /// Looks at what the steps that are still to run stage, and refuses where it is no longer what the release was begun with.

@@ -6,7 +6,7 @@ use crate::carry::Aim;
 use crate::prepare::LockFile;
 use crate::survey::Survey;
 use crate::{EngineError, Loaded, Workspace};
-use relrun_ledger::{DeploymentKey, Deployments, Event, Origin, Release, ReleaseId, ReleaseKind, RunKind, StepId, StepState};
+use relrun_ledger::{DeploymentKey, Deployments, Release, ReleaseId, ReleaseKind, RunKind, StepId};
 use relrun_report::RunFinished;
 use std::collections::BTreeSet;
 
@@ -53,11 +53,11 @@ pub async fn rollback(tools: Tools<'_>, loaded: Loaded, request: &RollbackReques
         lock,
         identity,
         steps: Some(steps),
+        record: Some(&record),
         version: Some(record.start.version.clone()),
         description: Some(format!("rollback to {target}")),
     };
-    let mut taken = draft.begin(&tools, usize::MAX)?;
-    taken.release = copy_outcomes(&tools.workspace, &taken, &record)?;
+    let taken = draft.begin(&tools, usize::MAX)?;
     tools.carry(prepared, survey, taken, secrecy, (RunKind::Apply, Aim::Forward, "rollback")).await
 }
 
@@ -69,7 +69,7 @@ fn identity(record: &Release, loaded: &Loaded, count: usize) -> relrun_ledger::D
 }
 
 fn choose(workspace: &Workspace, package: &str, key: &DeploymentKey, to: Option<ReleaseId>) -> Result<ReleaseId, EngineError> {
-    let summaries = workspace.runs.summaries(package)?;
+    let summaries = super::summaries(workspace, package)?;
     let deployments = Deployments::of(&summaries);
     let environment = &key.environment;
     if let Some(to) = to {
@@ -106,24 +106,4 @@ fn origin_of(summaries: &[relrun_ledger::Summary], id: ReleaseId) -> ReleaseId {
         at = *to;
     }
     at
-}
-
-/// Takes everything that is bound to no environment from the record.
-fn copy_outcomes(workspace: &Workspace, taken: &super::Taken, record: &Release) -> Result<Release, EngineError> {
-    let mut journal = taken.journal(workspace, RunKind::Apply)?;
-    let steps: Vec<(StepId, String)> = taken
-        .release
-        .step_ids()
-        .map(|id| (id, &taken.release.start.steps[id.index()]))
-        .filter(|(_, decl)| decl.environment.is_none())
-        .map(|(id, decl)| (id, decl.name.clone()))
-        .collect();
-    for (step, name) in steps {
-        let at = record.start.steps.iter().position(|decl| decl.name == name && decl.environment.is_none());
-        let Some(StepState::Succeeded(outcome)) = at.map(|at| &record.steps[at].state) else { continue };
-        let origin = Origin::Copied { release: record.start.release };
-        journal.note(Event::StepSucceeded { step, outcome: outcome.clone(), origin })?;
-    }
-    journal.flush()?;
-    Ok(journal.release().clone())
 }

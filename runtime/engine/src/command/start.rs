@@ -7,7 +7,7 @@ use crate::locks::{Locks, deployment_key, release_key};
 use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
 use crate::{EngineError, Workspace};
-use relrun_ledger::{DeploymentKey, Event, OnFailure, Release, ReleaseKind, Start, StepDecl, StepId, Summary};
+use relrun_ledger::{DeploymentKey, Event, OnFailure, Origin, Release, ReleaseKind, RunKind, Start, StepDecl, StepId, StepState, Summary};
 use relrun_manifest::VersionRule;
 use relrun_store::{LockKey, StreamId};
 use std::collections::BTreeSet;
@@ -21,13 +21,16 @@ pub(super) struct Draft<'a> {
     pub(super) lock: LockFile,
     pub(super) identity: relrun_ledger::Digest,
     pub(super) steps: Option<BTreeSet<StepId>>,
+    /// The record that a rollback brings back: all of it that is bound to no environment is taken from there.
+    pub(super) record: Option<&'a Release>,
     /// A rollback keeps its version.
     pub(super) version: Option<String>,
     pub(super) description: Option<String>,
 }
 
 impl Draft<'_> {
-    /// Takes the locks, an id and a version, and writes the release's first event. Where another process made a release of this identity
+    /// Takes the locks, an id and a version, and writes the release's first events, all or none: a release that does not say what it is to
+    /// carry would carry everything when it is taken up. Where another process made a release of this identity
     /// beside the `seen` ones while the locks were waited for, its effects must not run again.
     pub(super) fn begin(self, tools: &Tools<'_>, seen: usize) -> Result<Taken, EngineError> {
         let workspace = &tools.workspace;
@@ -40,7 +43,7 @@ impl Draft<'_> {
         for place in &places {
             locks.take(workspace, &deployment_key(&package, &place.environment, &place.deployment), None, patience)?;
         }
-        let summaries = workspace.runs.summaries(&package)?;
+        let summaries = super::summaries(workspace, &package)?;
         if made(&summaries, self.identity) > seen {
             let message = "another process made a release of this very manifest, inputs and files while this one waited";
             return Err(EngineError::input(message, "type the same command again"));
@@ -56,10 +59,15 @@ impl Draft<'_> {
         let start = self.start(workspace, &package, id, version)?;
         let guard = (release_key(&stream), fence);
         let mut journal = Journal::begin(Arc::clone(&workspace.runs), stream.clone(), guard, Event::ReleaseStarted(Box::new(start)))?;
+        let steps = self.steps.as_ref().map(|steps| steps.iter().copied().collect());
+        journal.note(Event::RunStarted { run: RunKind::Apply, actor: workspace.actor.clone(), steps })?;
+        if let Some(record) = self.record {
+            copy_outcomes(&mut journal, record)?;
+        }
         journal.flush_with_summary()?;
         locks.give_back(&package_lock)?;
         let release: Release = journal.release().clone();
-        Ok(Taken { release, stream, steps: self.steps, locks })
+        Ok(Taken { release, stream, steps: self.steps, locks, begun: Some(journal) })
     }
 
     fn places(&self) -> BTreeSet<DeploymentKey> {
@@ -115,6 +123,22 @@ impl Draft<'_> {
             fingerprint: self.survey.static_of(node),
         }
     }
+}
+
+/// Takes everything that is bound to no environment from the record.
+fn copy_outcomes(journal: &mut Journal, record: &Release) -> Result<(), EngineError> {
+    let steps: Vec<StepId> = journal.release().step_ids().collect();
+    for step in steps {
+        let decl = &journal.release().start.steps[step.index()];
+        if decl.environment.is_some() {
+            continue;
+        }
+        let at = record.start.steps.iter().position(|there| there.name == decl.name && there.environment.is_none());
+        let Some(StepState::Succeeded(outcome)) = at.map(|at| &record.steps[at].state) else { continue };
+        let origin = Origin::Copied { release: record.start.release };
+        journal.note(Event::StepSucceeded { step, outcome: outcome.clone(), origin })?;
+    }
+    Ok(())
 }
 
 /// Keeps the components, so that what this release did can be undone when the plugins have moved on.
