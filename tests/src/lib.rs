@@ -7,5 +7,7 @@
 
 mod sandbox;
 pub mod scenario;
+mod shop;
 
 pub use sandbox::{Ran, Running, Sandbox};
+pub use shop::{ENVIRONMENTS, Shop, next_command};

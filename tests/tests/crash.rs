@@ -1,7 +1,6 @@
-//! relrun is killed at every moment of a release, and what the next command does is held against what is really there.
+//! relrun is killed at any moment of a release, and what the next command does is held against what is really there.
 //!
-//! The release has a pure step, a switch of links in two environments, and a command that may not run twice. One project lives through all of
-//! the deaths, so that whatever one of them breaks is there for the next. A watcher looks at what is served all the while.
+//! A watcher looks at what is served all the while. `moments.rs` kills it at each moment that its own code names.
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
 
@@ -13,175 +12,21 @@ use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::Signal;
-use relrun_tests::{Ran, Sandbox};
+use relrun_tests::{ENVIRONMENTS, Sandbox, Shop, next_command};
 
-const MANIFEST: &str = r#"
-package "acme/shop" version="1.4.@"
-input "n"
-environment "staging" { host "web1" "file:hosts/staging" }
-environment "production" { host "web1" "file:hosts/production" }
-step "site" plugin="build" {
-    reads "src/**"
-    writes "dist"
-    grant { run "sh" "-c" "*" }
-    config { command "sh" "-c" "mkdir dist && cp src/* dist" }
-}
-phase "files" environments="*" {
-    deploy "web" plugin="symlink-swap" {
-        grant { host "*" }
-        config { source "${step.site.dist}"; root "/srv/shop" }
-    }
-}
-phase "note" environments="production" {
-    deploy "note" plugin="deploy" {
-        grant { run "sh" "-c" "*" confine="none" }
-        config {
-            up "sh" "-c" "sleep 0.05; echo up ${input.n} >> [ROOT]/note.log; sleep 0.05"
-            down "sh" "-c" "echo down ${input.n} >> [ROOT]/note.log"
-            confine "none"
-        }
-    }
-}
-"#;
-const ENVIRONMENTS: [&str; 2] = ["staging", "production"];
-
-/// A project with one release live in both environments.
-struct Shop {
-    sandbox: Sandbox,
-    release: usize,
-}
-
-impl Shop {
-    fn open() -> Self {
-        let sandbox = Sandbox::new();
-        sandbox.write("release.kdl", MANIFEST);
-        let mut shop = Self { sandbox, release: 0 };
-        shop.next();
-        let first = shop.apply();
-        assert_eq!(first.code, 0, "{}", first.output);
-        shop.holds();
-        shop
-    }
-
-    /// Changes the source: what comes now is another release.
-    fn next(&mut self) {
-        self.release += 1;
-        self.sandbox.write("src/index.html", &format!("release {}", self.release));
-    }
-
-    fn words(&self) -> [String; 3] {
-        ["apply".to_owned(), "-i".to_owned(), format!("n={}", self.release)]
-    }
-
-    fn apply(&self) -> Ran {
-        self.sandbox.relrun(&self.words().each_ref().map(String::as_str))
-    }
-
-    fn start(&self) -> relrun_tests::Running {
-        self.sandbox.start(&self.words().each_ref().map(String::as_str))
-    }
-
-    fn served(&self, environment: &str) -> String {
-        self.sandbox.read(&format!("hosts/{environment}/srv/shop/current/index.html"))
-    }
-
-    /// Returns what the command did for this release: `up` and `down`, in turn.
-    fn noted(&self) -> Vec<String> {
-        let all = self.sandbox.read("note.log");
-        let of = |line: &str| line.split_once(' ').filter(|(_, n)| *n == self.release.to_string()).map(|(what, _)| what.to_owned());
-        all.lines().filter_map(of).collect()
-    }
-
-    fn is_up(&self) -> bool {
-        self.noted().last().is_some_and(|last| last == "up")
-    }
-
-    /// The command may not run twice, unless it was taken back between.
-    fn never_up_twice(&self) {
-        let noted = self.noted();
-        assert!(!noted.windows(2).any(|pair| pair == ["up", "up"]), "release {}: {noted:?}", self.release);
-    }
-
-    /// What must hold when a release is through.
-    fn holds(&self) {
-        for environment in ENVIRONMENTS {
-            assert_eq!(self.served(environment), format!("release {}", self.release), "{environment}");
-        }
-        assert!(self.is_up(), "release {}: {:?}", self.release, self.noted());
-        self.never_up_twice();
-        let status = self.sandbox.relrun(&["status"]);
-        assert!(status.code == 0 && !status.output.contains("UNFINISHED"), "{}", status.output);
-        let again = self.apply();
-        assert!(again.code == 0 && again.output.contains("nothing to do"), "{}", again.output);
-    }
-
-    /// What `status` must say after a death: the truth, and the way on where there is one.
-    fn status_is_true(&self) {
-        let status = self.sandbox.relrun(&["status"]);
-        assert_eq!(status.code, 0, "{}", status.output);
-        if status.output.contains("UNFINISHED") {
-            assert!(next_command(&status.output).is_some(), "{}", status.output);
-        } else {
-            let active = ENVIRONMENTS.map(|name| active_in(&status.output, name));
-            let served = ENVIRONMENTS.map(|name| self.served(name));
-            assert_eq!(active[0] == active[1], served[0] == served[1], "{served:?} is served, and it says:\n{}", status.output);
-        }
-    }
-
-    /// Types what relrun says until the release is through; returns all that was typed and said.
-    fn carry_on(&self) -> String {
-        let mut story = String::new();
-        let mut words: Vec<String> = self.words().to_vec();
-        for _ in 0..8 {
-            let ran = self.sandbox.relrun(&words.iter().map(String::as_str).collect::<Vec<_>>());
-            story += &format!("$ relrun {}\n{}\n[exit {}]\n", words.join(" "), ran.output, ran.code);
-            // The one failure that there may be: a command that is known to be half done is taken back.
-            assert!([0, 2, 3].contains(&ran.code) || ran.code == 1 && ran.output.contains("partly done"), "{story}");
-            self.never_up_twice();
-            if ran.code == 0 && words[0] != "settle" {
-                return story;
-            }
-            words = match next_command(&ran.output) {
-                // The person looks, and says what is there.
-                Some(next) if next[0] == "settle" => {
-                    let verdict = if self.is_up() { "--done" } else { "--not-done" };
-                    vec![next[0].clone(), next[1].clone(), next[2].clone(), verdict.to_owned()]
-                }
-                Some(next) => next,
-                None => panic!("it does not say what to type:\n{story}"),
-            };
-        }
-        panic!("it does not come to an end:\n{story}");
-    }
-
-    /// Kills an apply after a while, and brings it to its end.
-    fn die_and_carry_on(&mut self, after: Duration) -> String {
-        self.next();
-        let running = self.start();
-        sleep(after);
-        running.signal(Signal::SIGKILL);
-        running.wait();
-        // A command that outlived relrun would be a fault; one that is dying needs a moment.
-        sleep(Duration::from_millis(30));
-        self.status_is_true();
-        let story = self.carry_on();
-        self.holds();
-        story
-    }
-}
-
-/// Returns the first `relrun …` that an output says to type, without what is not to be followed here.
-fn next_command(output: &str) -> Option<Vec<String>> {
-    let at = output.lines().filter_map(|line| line.split_once("relrun ").map(|(_, rest)| rest));
-    let mut commands =
-        at.map(|rest| rest.split(['`', ';']).next().unwrap_or(rest).split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-    commands.find(|words| ["continue", "retry", "settle", "undo"].contains(&words.first().map_or("", String::as_str)))
-}
-
-/// Returns the release that `status` says is active in an environment.
-fn active_in(status: &str, environment: &str) -> String {
-    let row = status.lines().find(|line| line.starts_with(environment)).unwrap_or_else(|| panic!("{environment} is not in:\n{status}"));
-    row.split_whitespace().nth(2).unwrap().to_owned()
+/// Kills an apply after a while, and brings it to its end.
+fn die_and_carry_on(shop: &mut Shop, after: Duration) -> String {
+    shop.next();
+    let running = shop.start();
+    sleep(after);
+    running.signal(Signal::SIGKILL);
+    running.wait();
+    // A command that outlived relrun would be a fault; one that is dying needs a moment.
+    sleep(Duration::from_millis(30));
+    shop.status_is_true();
+    let story = shop.carry_on();
+    shop.holds();
+    story
 }
 
 /// Looks at what is served, until it is told to stop or dropped.
@@ -244,7 +89,7 @@ fn killed_at_any_moment_it_is_carried_to_its_end_and_does_nothing_twice() {
     let mut shop = Shop::open();
     let usual = usual(&mut shop);
     let watcher = Watcher::watch(&shop);
-    let stories: Vec<String> = (0..STEPS).map(|step| shop.die_and_carry_on(usual * step / STEPS)).collect();
+    let stories: Vec<String> = (0..STEPS).map(|step| die_and_carry_on(&mut shop, usual * step / STEPS)).collect();
     watcher.end();
     let continued = stories.iter().filter(|story| story.contains("$ relrun continue")).count();
     assert!(continued >= 5, "the kills came too early or too late to mean anything: {continued} of {STEPS}");
@@ -263,7 +108,7 @@ fn killed_at_random_it_is_carried_to_its_end_and_does_nothing_twice() {
         // Knuth's numbers for a linear congruential generator: any spread will do.
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let part = u32::try_from(state >> 54).unwrap();
-        shop.die_and_carry_on(usual * part / 1024);
+        die_and_carry_on(&mut shop, usual * part / 1024);
     }
     watcher.end();
 }

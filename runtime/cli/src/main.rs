@@ -5,6 +5,8 @@
 
 mod args;
 mod command;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod open;
 mod page;
 mod show;
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     open::trace(cli.verbose);
+    #[cfg(feature = "failpoints")]
+    failpoints::arm();
     let exit = match run(&cli) {
         Ok(exit) => exit,
         Err(error) => {

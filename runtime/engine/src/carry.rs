@@ -264,6 +264,7 @@ impl<'e> Carrier<'e> {
             let sender = self.sender.clone();
             tokio::spawn(async move {
                 let end = job.run().await;
+                moment!("operation.returned");
                 // The dispatcher is gone only when the whole command ends.
                 let _ = sender.send(Message::Done { step, end });
             });
@@ -306,6 +307,7 @@ impl<'e> Carrier<'e> {
         }
         if !acks.is_empty() {
             self.journal.flush()?;
+            moment!("checkpoint.durable");
             for ack in acks {
                 let _ = ack.send(());
             }

@@ -44,6 +44,7 @@ impl Journal {
     /// # Errors
     /// One that may not follow is refused, and nothing is changed: that is a fault of the engine.
     pub(crate) fn note(&mut self, event: Event) -> Result<(), EngineError> {
+        moment!("ledger.note");
         let urgent = must_be_durable(&event);
         let record = Record { seq: self.release.next_seq, at: jiff::Timestamp::now(), event };
         self.release.apply(&record)?;
@@ -74,7 +75,9 @@ impl Journal {
             fence: Some((&self.guard.0, self.guard.1)),
             durability: if self.urgent { Durability::Durable } else { Durability::Grouped },
         };
+        moment!("ledger.append");
         self.runs.append(&self.stream, &batch)?;
+        moment!("ledger.appended");
         self.pending.clear();
         self.urgent = false;
         Ok(())

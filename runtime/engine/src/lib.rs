@@ -3,6 +3,14 @@
 //! Knows the manifest, the graph, the host and the stores; knows no terminal, and reads neither the environment nor the exit code of the
 //! process. What may follow what is decided in `relrun-ledger`; this room decides what to try.
 
+/// A moment at which the crash suite can kill the process; nothing in a build without the feature `failpoints`.
+macro_rules! moment {
+    ($name:literal) => {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!($name);
+    };
+}
+
 mod carry;
 pub mod command;
 mod error;

@@ -53,7 +53,16 @@ impl Attempt {
         work: impl FnOnce(Arc<dyn Place>) -> F + Send,
     ) -> Result<T, CallError> {
         let place = self.place(call, host, does)?;
-        self.stop.race(work(place)).instrument(span(call)).await
+        #[cfg(feature = "failpoints")]
+        if does == Does::Change {
+            fail::fail_point!("target.change");
+        }
+        let answer = self.stop.race(work(place)).instrument(span(call)).await;
+        #[cfg(feature = "failpoints")]
+        if does == Does::Change {
+            fail::fail_point!("target.changed");
+        }
+        answer
     }
 }
 
