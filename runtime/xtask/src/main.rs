@@ -5,6 +5,7 @@
 
 mod checkout;
 mod guests;
+mod servers;
 mod site;
 mod tests;
 
@@ -20,6 +21,7 @@ usage: cargo xtask COMMAND
 
   site     set up everything, build relrun, and run the main job: examples/site
   test     set up everything, and run every test
+  servers  install the servers that tests run against, where they are missing
   guests   make the guest toolchain if there is none, and build the guests
 ";
 
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         ["site"] => site::run,
         ["test"] => tests::run,
         ["guests"] => guests::build_all,
+        ["servers"] => |_| servers::ensure(),
         _ => {
             checkout::say(USAGE.trim_end());
             return ExitCode::from(2);
