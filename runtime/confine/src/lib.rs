@@ -27,6 +27,6 @@ pub use doctor::{Finding, doctor};
 pub use environment::{FIXED_PATH, is_dangerous_variable};
 pub use error::ConfineError;
 pub use launcher::{Child, Launcher};
-pub use program::{Program, resolve};
+pub use program::{Program, locate, resolve};
 pub use spec::{Exit, Limits, Mode, Spec, View};
 pub use supervise::confined_main;

@@ -36,12 +36,13 @@ static DIGESTS: LazyLock<Mutex<HashMap<(PathBuf, Stamp), blake3::Hash>>> = LazyL
 /// # Errors
 /// Where it is not there, or no file that this user may execute, or its path is relative.
 pub fn resolve(program: &str, extra: &[PathBuf]) -> Result<Program, ConfineError> {
-    let path = find(program, extra)?;
+    let path = locate(program, extra)?;
     let digest = digest(&path)?;
     Ok(Program { path, digest })
 }
 
-fn find(program: &str, extra: &[PathBuf]) -> Result<PathBuf, ConfineError> {
+/// Finds a program as [`resolve`] does, and does not read it.
+pub fn locate(program: &str, extra: &[PathBuf]) -> Result<PathBuf, ConfineError> {
     if program.starts_with('/') {
         let path = PathBuf::from(program);
         return if is_program(&path) { Ok(path) } else { Err(not_found(program, program.to_owned())) };

@@ -4,20 +4,22 @@ mod apply;
 mod back;
 mod resume;
 mod rollback;
+mod same;
 mod settle;
 mod start;
 
-pub use apply::{Applied, ApplyRequest, apply, identity_of};
+pub use apply::{Applied, ApplyRequest, apply, identity_of, is_done};
 pub use back::{BackRequest, destroy, undo};
 pub use resume::{Resume, cancel, resume, retry_with};
 pub use rollback::{RollbackRequest, rollback};
+pub use same::Sought;
 pub use settle::{Word, approve, mark, settle};
 
 use crate::carry::{Carrier, CarryOptions, Secrecy, Stop};
 use crate::journal::Journal;
 use crate::locks::{Locks, deployment_key, release_key};
 use crate::prepare::{LockFile, Prepared};
-use crate::{EngineError, Loaded, Workspace};
+use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_ledger::{DeploymentKey, Deployments, Event, Release, ReleaseId, RunKind, Status, StepId, Summary};
 use relrun_store::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,7 +85,7 @@ pub fn read(workspace: &Workspace, package: &str, id: ReleaseId) -> Result<Relea
 pub async fn snapshot(workspace: &Workspace, release: &Release, from: &Loaded) -> Result<Prepared, EngineError> {
     let bytes = workspace.blobs.get(release.start.manifest)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let loaded = Loaded::from_text(workspace, &from.name, from.directory.clone(), text)?;
+    let loaded = Loaded::new(workspace, Source::new(from.name.clone(), from.directory.clone(), text))?;
     let lock: LockFile = serde_json::from_slice(&workspace.blobs.get(release.start.lock)?).map_err(|error| {
         EngineError::input(format!("the lock of {} cannot be read: {error}", release.start.release), "restore the ledger from a backup")
     })?;

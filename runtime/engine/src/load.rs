@@ -22,21 +22,42 @@ pub struct Loaded {
     pub environments: Vec<Environment>,
 }
 
-impl Loaded {
-    /// Reads a manifest file.
-    pub fn read(workspace: &Workspace, path: &Path) -> Result<Self, EngineError> {
+/// A manifest's text, not yet read.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file, as the user named it.
+    pub name: String,
+    /// The directory that it stands in.
+    pub directory: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// The blake3 of its text.
+    pub digest: Digest,
+}
+
+impl Source {
+    /// Reads a manifest file's text.
+    pub fn read(path: &Path) -> Result<Self, EngineError> {
         let text = Workspace::read_text(path)?;
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let directory = directory.canonicalize().map_err(|source| EngineError::io(format!("find {}", directory.display()), source))?;
-        Self::from_text(workspace, &path.display().to_string(), directory, text)
+        Ok(Self::new(path.display().to_string(), directory, text))
     }
 
     /// Takes a manifest's text: a file's, or the snapshot of a release.
-    pub fn from_text(workspace: &Workspace, name: &str, directory: PathBuf, text: String) -> Result<Self, EngineError> {
+    pub fn new(name: String, directory: PathBuf, text: String) -> Self {
         let digest = Digest::of(text.as_bytes());
-        let manifest = compiled(workspace, name, &text, digest)?;
+        Self { name, directory, text, digest }
+    }
+}
+
+impl Loaded {
+    /// Reads a manifest.
+    pub fn new(workspace: &Workspace, source: Source) -> Result<Self, EngineError> {
+        let manifest = compiled(workspace, &source)?;
         let environments = merge(&manifest.environments, &workspace.project.environments);
-        Ok(Self { name: name.to_owned(), directory, text, digest, manifest, environments })
+        let Source { name, directory, text, digest } = source;
+        Ok(Self { name, directory, text, digest, manifest, environments })
     }
 
     /// Returns an environment by name.
@@ -57,13 +78,13 @@ impl Loaded {
 }
 
 /// Takes the typed manifest from the cache, where the same text was parsed by the same program before: `kdl` parses about 2 MB/s.
-fn compiled(workspace: &Workspace, name: &str, text: &str, digest: Digest) -> Result<Manifest, EngineError> {
-    let key = format!("{digest} {}", env!("CARGO_PKG_VERSION"));
+fn compiled(workspace: &Workspace, source: &Source) -> Result<Manifest, EngineError> {
+    let key = format!("{} {}", source.digest, env!("CARGO_PKG_VERSION"));
     if let Some(manifest) = workspace.cache.get("manifest", key.as_bytes()).and_then(|bytes| Manifest::from_bytes(&bytes)) {
         return Ok(manifest);
     }
     let bundled: Vec<&str> = workspace.bundled.iter().map(|plugin| plugin.name).collect();
-    let manifest = relrun_manifest::parse(name, text, &bundled).map_err(Box::new)?;
+    let manifest = relrun_manifest::parse(&source.name, &source.text, &bundled).map_err(Box::new)?;
     workspace.cache.put("manifest", key.as_bytes(), &manifest.to_bytes());
     Ok(manifest)
 }

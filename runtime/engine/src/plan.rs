@@ -94,10 +94,10 @@ pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest)
     let secrecy = crate::secrets::read(workspace, &applied.prepared.loaded)?;
     let (_canceller, cancel) = Canceller::new();
     let mut planner = Planner { workspace, secrecy, cancel, outcomes: BTreeMap::new(), missing: BTreeMap::new() };
-    let Applied { prepared, survey, identity, steps, .. } = applied;
+    let Applied { prepared, survey, sought, .. } = applied;
     let mut planned = Vec::new();
     for node in prepared.graph.topological() {
-        if steps.as_ref().is_some_and(|steps| !steps.contains(&StepId(node.0))) {
+        if sought.steps.as_ref().is_some_and(|steps| !steps.contains(&StepId(node.0))) {
             continue;
         }
         let action = planner.action(&prepared, &survey, node).await?;
@@ -112,7 +112,7 @@ pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest)
         format: PLAN_FORMAT,
         package: prepared.loaded.manifest.package.name.value.to_string(),
         manifest: prepared.loaded.name.clone(),
-        identity,
+        identity: sought.identity,
         request: PlannedRequest {
             environments: request.environments.clone(),
             phases: request.phases.clone(),

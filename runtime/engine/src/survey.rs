@@ -4,6 +4,7 @@
 //! The release's identity is made of these. The *fingerprint* is over real content, known once all that the step refers to is: the cache's key.
 
 use crate::fingerprint::{Parts, canonical};
+use crate::look::{self, Files, Globs};
 use crate::prepare::{LockFile, Prepared};
 use crate::values::Known;
 use crate::{EngineError, Workspace};
@@ -13,19 +14,7 @@ use relrun_manifest::{Capability, Namespace, Reads, ReadsFrom, Reference, Templa
 use relrun_store::Tree;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-
-/// Files of the work tree, as they were when they were looked at.
-#[derive(Clone, Debug)]
-pub struct Files {
-    /// The folder that the tree's paths are relative to.
-    pub root: PathBuf,
-    /// What is staged.
-    pub tree: Arc<Tree>,
-    /// The tree's digest.
-    pub digest: Digest,
-}
+use std::sync::Mutex;
 
 /// What stands under `/in/NAME`.
 #[derive(Clone, Debug)]
@@ -51,7 +40,8 @@ pub struct Made {
 pub struct Survey {
     files: Vec<BTreeMap<String, Files>>,
     statics: Vec<Digest>,
-    programs: Mutex<HashMap<String, String>>,
+    programs: Mutex<BTreeMap<String, String>>,
+    looked: Vec<(Globs, Digest)>,
 }
 
 impl Survey {
@@ -61,15 +51,25 @@ impl Survey {
             files: vec![BTreeMap::new(); prepared.nodes.len()],
             statics: vec![Digest([0; 32]); prepared.nodes.len()],
             programs: Mutex::default(),
+            looked: Vec::new(),
         };
-        let mut seen = HashMap::new();
+        survey.look(workspace, prepared, wanted)?;
         for node in prepared.graph.topological() {
             if wanted(node) {
-                survey.look(workspace, prepared, node, &mut seen)?;
                 survey.statics[node.index()] = survey.static_digest(workspace, prepared, node);
             }
         }
         Ok(survey)
+    }
+
+    /// Returns what each set of globs matched, as a digest.
+    pub(crate) fn looked(&self) -> &[(Globs, Digest)] {
+        &self.looked
+    }
+
+    /// Returns the digests of the programs that steps may run, by name.
+    pub(crate) fn programs(&self) -> BTreeMap<String, String> {
+        self.programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Returns a step's part of the identity.
@@ -139,7 +139,7 @@ impl Survey {
                 }
                 Capability::Run(run) => {
                     if let Some(relrun_manifest::ArgPattern::Glob(program)) = run.argv.first() {
-                        parts.programs.insert(program.clone(), self.program(program));
+                        parts.programs.insert(program.clone(), self.program(workspace, program));
                     }
                 }
                 _ => {}
@@ -149,29 +149,32 @@ impl Survey {
         parts
     }
 
-    fn program(&self, name: &str) -> String {
-        let find = || relrun_confine::resolve(name, &[]).map_or_else(|_| "not found".to_owned(), |program| program.digest.to_string());
-        self.programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).entry(name.to_owned()).or_insert_with(find).clone()
+    fn program(&self, workspace: &Workspace, name: &str) -> String {
+        let mut programs = self.programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        programs.entry(name.to_owned()).or_insert_with(|| look::program(workspace, name)).clone()
     }
 
-    fn look(
-        &mut self,
-        workspace: &Workspace,
-        prepared: &Prepared,
-        node: NodeId,
-        seen: &mut HashMap<Vec<String>, Files>,
-    ) -> Result<(), EngineError> {
-        for reads in &prepared.step(node).reads {
-            let ReadsFrom::Files(globs) = &reads.from else { continue };
-            let globs: Vec<String> = globs.iter().map(|glob| glob.value.clone()).collect();
-            let files = if let Some(files) = seen.get(&globs) {
-                files.clone()
-            } else {
-                let files = select(workspace, prepared, &globs)?;
-                seen.insert(globs, files.clone());
-                files
-            };
-            self.files[node.index()].insert(reads.name.value.clone(), files);
+    /// Looks at the files that the wanted steps read, each set of globs once.
+    fn look(&mut self, workspace: &Workspace, prepared: &Prepared, wanted: &dyn Fn(NodeId) -> bool) -> Result<(), EngineError> {
+        let mut places: HashMap<Globs, Vec<(NodeId, &str)>> = HashMap::new();
+        let mut groups: Vec<Globs> = Vec::new();
+        for node in prepared.graph.topological().filter(|&node| wanted(node)) {
+            for reads in &prepared.step(node).reads {
+                let ReadsFrom::Files(globs) = &reads.from else { continue };
+                let globs: Globs = globs.iter().map(|glob| glob.value.clone()).collect();
+                let users = places.entry(globs).or_insert_with_key(|globs| {
+                    groups.push(globs.clone());
+                    Vec::new()
+                });
+                users.push((node, &reads.name.value));
+            }
+        }
+        let looked = look::files(workspace, &prepared.loaded.directory, &groups)?;
+        for (globs, files) in groups.into_iter().zip(looked) {
+            for (node, name) in &places[&globs] {
+                self.files[node.index()].insert((*name).to_owned(), files.clone());
+            }
+            self.looked.push((globs, files.digest));
         }
         Ok(())
     }
@@ -220,25 +223,6 @@ impl Survey {
 fn symbolic(reference: &Reference, known: &Known<'_>) -> Option<String> {
     debug_assert_eq!(reference.namespace, Namespace::Step, "the parser takes no other artifact");
     known.resolve(reference).and_then(|value| value.as_str().map(str::to_owned))
-}
-
-/// Globs are relative to the manifest's directory; one that begins with `/` is relative to the project's root, and then all must.
-fn select(workspace: &Workspace, prepared: &Prepared, globs: &[String]) -> Result<Files, EngineError> {
-    let anchored = |glob: &String| glob.trim_start_matches('!').starts_with('/');
-    let root = if globs.iter().all(anchored) { &workspace.root } else { &prepared.loaded.directory };
-    let relative: Vec<String> = globs.iter().map(|glob| if anchored(glob) { glob.replacen('/', "", 1) } else { glob.clone() }).collect();
-    let found = relrun_store::glob_files(root, &relative)?;
-    if found.files.is_empty() {
-        let names: Vec<String> = globs.iter().map(|glob| format!("\"{glob}\"")).collect();
-        let message = format!("`reads {}` matches no file below {}", names.join(" "), root.display());
-        return Err(EngineError::input(
-            message,
-            "correct the globs; they are relative to the manifest, or with a leading `/` to the project's root",
-        ));
-    }
-    let tree = Tree::new(workspace.stats().digest_files(root, &found.files)?)?;
-    let digest = tree.digest();
-    Ok(Files { root: root.clone(), tree: Arc::new(tree), digest })
 }
 
 fn no_artifact(reads: &Reads) -> Failure {

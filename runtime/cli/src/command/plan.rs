@@ -70,7 +70,7 @@ pub(super) async fn check(cli: &Cli, target: &Target) -> Result<Exit, EngineErro
     let applied = command::identity_of(&opened.workspace, opened.loaded, &request(target)?).await?;
     let steps = applied.prepared.graph.nodes().len();
     if show::format(cli) == Format::Json {
-        show::print_json(&serde_json::json!({ "valid": true, "steps": steps, "identity": applied.identity }))?;
+        show::print_json(&serde_json::json!({ "valid": true, "steps": steps, "identity": applied.sought.identity }))?;
     } else {
         let plural = if steps == 1 { "" } else { "s" };
         show::print(&format!("{} is valid: {steps} step{plural}, everything that they need is granted\n", target.manifest.display()))?;

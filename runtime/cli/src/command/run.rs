@@ -5,7 +5,7 @@ use crate::open::{self, Access, is_ci};
 use crate::show;
 use relrun_engine::command::{self, ApplyRequest, BackRequest, Resume, RollbackRequest, RunOptions, Tools, Word};
 use relrun_engine::plan::{PLAN_FORMAT, Plan};
-use relrun_engine::{EngineError, Exit, Loaded, Stop, Workspace};
+use relrun_engine::{EngineError, Exit, Loaded, Source, Stop, Workspace};
 use relrun_ledger::ReleaseId;
 use relrun_report::{ReportEvent, RunFinished};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(super) struct Opened {
 impl Opened {
     pub(super) fn new(cli: &Cli, manifest: &Path, access: Access) -> Result<Self, EngineError> {
         let workspace = open::workspace(cli, manifest, access)?;
-        let loaded = Loaded::read(&workspace, manifest)?;
+        let loaded = Loaded::new(&workspace, Source::read(manifest)?)?;
         Ok(Self { workspace, loaded })
     }
 
@@ -109,8 +109,14 @@ pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineErr
         Some(plan) => (PathBuf::from(&plan.manifest), plan.as_request()),
         None => (args.target.manifest.clone(), request(&args.target)?),
     };
-    let opened = Opened::new(cli, &manifest, Access::Write)?;
     request.force = args.force;
+    let workspace = open::workspace(cli, &manifest, Access::Write)?;
+    let source = Source::read(&manifest)?;
+    // The way of every run with nothing to do: no manifest is read, and no worker started.
+    if let Some(finished) = command::is_done(&workspace, &source, &request)? {
+        return Ok(show::finished(&mut *show::reporter(cli, || None), finished));
+    }
+    let opened = Opened { loaded: Loaded::new(&workspace, source)?, workspace };
     request.description = args.description.clone().or_else(|| commit_line(&opened.loaded.directory));
     carry(cli, opened, &args.run, args.no_cache, async |tools, loaded| command::apply(tools, loaded, &request).await).await
 }

@@ -1,19 +1,19 @@
 //! `apply`: a release of what the manifest, the inputs and the work tree are now.
 
+use super::same::{Same, Sought, find_same, find_same_at_rest};
 use super::start::Draft;
-use super::{Taken, Tools, read};
+use super::{Taken, Tools};
 use crate::carry::Aim;
 use crate::inputs::Inputs;
 use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
-use crate::{EngineError, Loaded, Workspace};
+use crate::witness;
+use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_graph::Selection;
-use relrun_ledger::{
-    DeploymentKey, Deployments, Digest, EnvironmentState, ReleaseId, ReleaseKind, RunKind, Status, StepId, StepState, Summary, Verdict,
-};
+use relrun_ledger::{Digest, ReleaseId, ReleaseKind, RunKind, StepId, Summary};
 use relrun_report::{RunFinished, RunVerdict};
-use relrun_store::StreamId;
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 /// What is asked of `apply` and `plan`.
 #[derive(Clone, Debug, Default)]
@@ -44,10 +44,8 @@ pub struct Applied {
     pub survey: Survey,
     /// The components.
     pub lock: LockFile,
-    /// Who it is.
-    pub identity: Digest,
-    /// What is selected; absent: all.
-    pub steps: Option<BTreeSet<StepId>>,
+    /// Which release it would be.
+    pub sought: Sought,
 }
 
 /// Prepares a manifest for a request, and says which release it would be. Runs nothing.
@@ -61,8 +59,15 @@ async fn prepare(workspace: &Workspace, loaded: Loaded, inputs: Inputs, request:
     let steps = select(&prepared, request)?;
     let survey = Survey::new(workspace, &prepared, &|_| true)?;
     let lock = LockFile::of(&prepared.plugins);
-    let identity = survey.identity(&prepared, &lock);
-    Ok(Applied { prepared, survey, lock, identity, steps })
+    let environments = steps.as_ref().map(|steps| environments_of(&prepared, steps));
+    let package = prepared.loaded.manifest.package.name.value.to_string();
+    let sought = Sought { package, identity: survey.identity(&prepared, &lock), steps, environments };
+    Ok(Applied { prepared, survey, lock, sought })
+}
+
+fn environments_of(prepared: &Prepared, steps: &BTreeSet<StepId>) -> BTreeSet<String> {
+    let environment = |step: &StepId| prepared.environment(relrun_graph::NodeId(step.0));
+    steps.iter().filter_map(environment).map(|environment| environment.name.value.clone()).collect()
 }
 
 fn select(prepared: &Prepared, request: &ApplyRequest) -> Result<Option<BTreeSet<StepId>>, EngineError> {
@@ -79,10 +84,24 @@ fn select(prepared: &Prepared, request: &ApplyRequest) -> Result<Option<BTreeSet
     Ok(Some(nodes.map(|node| StepId(node.0)).collect()))
 }
 
+/// Says whether the ledger already has what a request asks for, where that can be seen without reading the manifest: everything that it was
+/// made from was looked at and is as it was.
+pub fn is_done(workspace: &Workspace, source: &Source, request: &ApplyRequest) -> Result<Option<RunFinished>, EngineError> {
+    let began = Instant::now();
+    let asks_more = request.force || request.planned.is_some();
+    let Some(sought) = (if asks_more { None } else { witness::recall(workspace, source, request) }) else { return Ok(None) };
+    match find_same(workspace, &sought)? {
+        Same::Done(summary) => Ok(Some(nothing_to_do(&sought, &summary, began))),
+        Same::None(_) | Same::Goes(_) | Same::Unfinished(..) => Ok(None),
+    }
+}
+
 /// Carries a release of what the manifest is now as far as it goes.
 pub async fn apply(tools: Tools<'_>, loaded: Loaded, request: &ApplyRequest) -> Result<RunFinished, EngineError> {
+    let began = Instant::now();
     let applied = identity_of(&tools.workspace, loaded, request).await?;
-    carry(tools, applied, request).await
+    witness::keep(&tools.workspace, &applied, request);
+    carry(tools, applied, request, began).await
 }
 
 /// Carries a release whose inputs are typed already.
@@ -92,26 +111,28 @@ pub(super) async fn apply_with(
     inputs: Inputs,
     request: &ApplyRequest,
 ) -> Result<RunFinished, EngineError> {
+    let began = Instant::now();
     let applied = prepare(&tools.workspace, loaded, inputs, request).await?;
-    carry(tools, applied, request).await
+    carry(tools, applied, request, began).await
 }
 
-async fn carry(tools: Tools<'_>, applied: Applied, request: &ApplyRequest) -> Result<RunFinished, EngineError> {
-    if request.planned.is_some_and(|planned| planned != applied.identity) {
+async fn carry(tools: Tools<'_>, applied: Applied, request: &ApplyRequest, began: Instant) -> Result<RunFinished, EngineError> {
+    if request.planned.is_some_and(|planned| planned != applied.sought.identity) {
         return Err(EngineError::input(
             "what the plan saw has changed since: the manifest, an input, a plugin or a file that a step reads",
             "make a new plan: `relrun plan --out FILE`",
         ));
     }
-    let same = if request.force { Same::None(usize::MAX) } else { find_same_at_rest(&tools, &applied)? };
+    let same = if request.force { Same::None(usize::MAX) } else { find_same_at_rest(&tools, &applied.sought)? };
     // A secret that is missing must be known before there is a release.
     let secrecy = || crate::secrets::read(&tools.workspace, &applied.prepared.loaded);
     let (secrecy, taken) = match same {
-        Same::Done(summary) => return Ok(nothing_to_do(&applied, &summary)),
+        Same::Done(summary) => return Ok(nothing_to_do(&applied.sought, &summary, began)),
         Same::Unfinished(_, error) => return Err(*error),
-        Same::Goes(id) => {
-            (secrecy()?, Taken::take_up(&tools.workspace, &package(&applied), id, applied.steps.clone(), tools.options.lock_wait)?)
-        }
+        Same::Goes(id) => (
+            secrecy()?,
+            Taken::take_up(&tools.workspace, &applied.sought.package, id, applied.sought.steps.clone(), tools.options.lock_wait)?,
+        ),
         Same::None(seen) => (secrecy()?, draft(&applied, request).begin(&tools, seen)?),
     };
     tools.carry(applied.prepared, applied.survey, taken, secrecy, (RunKind::Apply, Aim::Forward, "apply")).await
@@ -123,110 +144,21 @@ fn draft<'a>(applied: &'a Applied, request: &ApplyRequest) -> Draft<'a> {
         survey: &applied.survey,
         kind: request.follows.map_or(ReleaseKind::Apply, |of| ReleaseKind::Retry { of }),
         lock: applied.lock.clone(),
-        identity: applied.identity,
-        steps: applied.steps.clone(),
+        identity: applied.sought.identity,
+        steps: applied.sought.steps.clone(),
         record: None,
         version: None,
         description: request.description.clone(),
     }
 }
 
-fn package(applied: &Applied) -> String {
-    applied.prepared.loaded.manifest.package.name.value.to_string()
-}
-
-/// What the ledger knows of this identity.
-enum Same {
-    /// Nothing, or releases that something else stands over now: as many as this.
-    None(usize),
-    /// A release that did all that is selected, and stands.
-    Done(Box<Summary>),
-    /// A release whose other environments were carried; these are untouched.
-    Goes(ReleaseId),
-    /// A release that was begun and not finished.
-    Unfinished(ReleaseId, Box<EngineError>),
-}
-
-/// Like [`find_same`], but waits for a process that carries the very release, as for any lock.
-fn find_same_at_rest(tools: &Tools<'_>, applied: &Applied) -> Result<Same, EngineError> {
-    let same = find_same(&tools.workspace, applied)?;
-    let Same::Unfinished(release, _) = same else { return Ok(same) };
-    // Only a living process holds this lock: what a dead one left is there to be taken up.
-    let stream = StreamId { package: package(applied), release };
-    drop(super::lock_run(&tools.workspace, &stream, &BTreeSet::new(), tools.options.lock_wait)?);
-    find_same(&tools.workspace, applied)
-}
-
-fn find_same(workspace: &Workspace, applied: &Applied) -> Result<Same, EngineError> {
-    let package = package(applied);
-    let summaries = super::summaries(workspace, &package)?;
-    let Some(summary) = summaries.iter().rev().find(|summary| summary.identity == applied.identity) else { return Ok(Same::None(0)) };
-    let deployments = Deployments::of(&summaries);
-    let id = summary.release;
-    if overtaken(&deployments, applied, summary) {
-        return Ok(Same::None(made(&summaries, applied.identity)));
-    }
-    // A whole release that succeeded needs no fold: this is the way of every run with nothing to do.
-    if applied.steps.is_none() && summary.status == Status::Ended(Verdict::Succeeded) && all_done(summary) {
-        return Ok(Same::Done(Box::new(summary.clone())));
-    }
-    let release = read(workspace, &package, id)?;
-    let selected: Vec<StepId> = match &applied.steps {
-        Some(steps) => steps.iter().copied().collect(),
-        None => release.step_ids().collect(),
-    };
-    // Where its process died before it could write that it was through, that is still to be written.
-    let is_at_rest = release.status != Status::Running;
-    if is_at_rest && selected.iter().all(|&step| matches!(release.step(step).state, StepState::Succeeded(_))) {
-        return Ok(Same::Done(Box::new(summary.clone())));
-    }
-    let untouched = |step: &StepId| matches!(release.step(*step).state, StepState::Waiting | StepState::Succeeded(_));
-    if release.status == Status::Ended(Verdict::Succeeded) && selected.iter().all(untouched) {
-        return Ok(Same::Goes(id));
-    }
-    let command = match &release.status {
-        Status::Running | Status::Ended(Verdict::Waiting { .. } | Verdict::Cancelled | Verdict::Stopped | Verdict::Succeeded) => "continue",
-        Status::Ended(Verdict::Failed | Verdict::Undone | Verdict::Destroyed) => "retry",
-    };
-    let message =
-        format!("{id} is of this very manifest, inputs and files, and it is not finished ({})", crate::words::status(&release.status));
-    let help = format!("type `relrun {command} {id}`; `relrun apply --force` makes a new release");
-    Ok(Same::Unfinished(id, Box::new(EngineError::input(message, help))))
-}
-
-/// Returns how many releases of an identity there are.
-pub(super) fn made(summaries: &[Summary], identity: Digest) -> usize {
-    summaries.iter().filter(|summary| summary.identity == identity).count()
-}
-
-fn all_done(summary: &Summary) -> bool {
-    summary.free_done && summary.environments.values().all(|there| there.state == EnvironmentState::Deployed)
-}
-
-/// Whether another release stands now where this one did.
-fn overtaken(deployments: &Deployments, applied: &Applied, summary: &Summary) -> bool {
-    let selected = |environment: &str| {
-        applied.steps.as_ref().is_none_or(|steps| {
-            steps.iter().any(|step| {
-                let node = relrun_graph::NodeId(step.0);
-                applied.prepared.environment(node).is_some_and(|found| *found.name == *environment)
-            })
-        })
-    };
-    summary.environments.iter().filter(|(name, there)| there.state == EnvironmentState::Deployed && selected(name)).any(|(name, there)| {
-        there.deployments.iter().any(|deployment| {
-            let key = DeploymentKey { environment: name.clone(), deployment: deployment.clone() };
-            deployments.active(&key).is_some_and(|active| active.release != summary.release)
-        })
-    })
-}
-
-fn nothing_to_do(applied: &Applied, summary: &Summary) -> RunFinished {
+fn nothing_to_do(sought: &Sought, summary: &Summary, began: Instant) -> RunFinished {
     RunFinished {
-        package: package(applied),
+        package: sought.package.clone(),
         release: Some(summary.release.to_string()),
         version: Some(summary.version.clone()),
         verdict: RunVerdict::NothingToDo,
+        duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         ..RunFinished::default()
     }
 }

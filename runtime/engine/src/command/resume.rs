@@ -6,7 +6,7 @@ use crate::carry::Aim;
 use crate::inputs::Inputs;
 use crate::prepare::Prepared;
 use crate::survey::Survey;
-use crate::{EngineError, Loaded, Workspace};
+use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_ledger::{EnvironmentState, Release, ReleaseId, ReleaseKind, RunKind, Status, StepId, StepKind, StepState, Verdict};
 use relrun_report::{RunFinished, RunVerdict};
 use relrun_store::StreamId;
@@ -76,7 +76,7 @@ pub async fn retry_with(
     let id = find(&tools.workspace, &package, id)?;
     let release = read(&tools.workspace, &package, id)?;
     let text = String::from_utf8_lossy(&tools.workspace.blobs.get(release.start.manifest)?).into_owned();
-    let loaded = Loaded::from_text(&tools.workspace, &loaded.name, loaded.directory, text)?;
+    let loaded = Loaded::new(&tools.workspace, Source::new(loaded.name, loaded.directory, text))?;
     let mut values = release.start.given.clone();
     values.extend(Inputs::settle(&loaded, given)?.given);
     let environments: BTreeSet<String> = release

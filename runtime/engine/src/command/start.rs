@@ -1,6 +1,6 @@
 //! A new release: an id, a version, and its first event.
 
-use super::apply::made;
+use super::same::made;
 use super::{Taken, Tools};
 use crate::journal::Journal;
 use crate::locks::{Locks, deployment_key, release_key};
