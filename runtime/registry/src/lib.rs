@@ -8,6 +8,7 @@
 mod blob;
 mod digest;
 mod error;
+mod image;
 mod layer;
 mod layout;
 mod manifest;
@@ -15,10 +16,12 @@ mod reference;
 mod remote;
 mod repository;
 mod transfer;
+pub mod wasm;
 
 pub use blob::{Blob, Landing};
 pub use digest::digest_of;
 pub use error::{OciCode, RegistryError, Tries};
+pub use image::{ImagePlan, ImagePlatform, ImageSettings, index_of};
 pub use layer::{Compression, Layer, LayerOptions, layer_of_tree};
 pub use layout::Layout;
 pub use manifest::{Artifact, ArtifactPlan, Document, LARGEST_MANIFEST, Manifest, canonical_json};

@@ -77,6 +77,28 @@ impl Transfer {
         Ok(Delivery { digest, blobs })
     }
 
+    /// Pushes an index with the artifacts that it names: their blobs, their manifests, and then the index.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::push`].
+    pub async fn push_index(
+        &self,
+        to: &dyn Repository,
+        parts: &[Artifact],
+        index: &Manifest,
+        naming: &Naming,
+    ) -> Result<Delivery, RegistryError> {
+        check_free(to, index, naming).await?;
+        let blobs: Vec<Blob> = parts.iter().flat_map(|part| part.blobs.iter().cloned()).collect();
+        let blobs = self.push_blobs(to, &blobs).await?;
+        for part in parts {
+            to.push_manifest(&part.manifest, &PushAs::Part).await?;
+        }
+        let digest = name_it(to, index, naming).await?;
+        Ok(Delivery { digest, blobs })
+    }
+
     /// Copies an artifact, or an index with all that it names, from one repository into another. Bytes and digests stay.
     pub async fn copy(&self, from: &dyn Repository, name: &Name, to: &dyn Repository, naming: &Naming) -> Result<Delivery, RegistryError> {
         let manifest = from.resolve(name).await?;

@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use relrun_registry::{Layout, Name, Naming, PushAs, Pushed, RegistryError, Repository, Transfer};
-use support::{artifact, blob, image, index_of, noise, tag};
+use support::{artifact, blob, image, images, noise, tag};
 
 #[tokio::test]
 async fn what_is_pushed_is_pulled_again() {
@@ -56,12 +56,8 @@ async fn an_index_is_copied_with_all_that_it_names() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (Layout::at(folder.path().join("from")), Layout::at(folder.path().join("to")));
     let transfer = Transfer::new(folder.path());
-    let parts = [image(folder.path(), "one"), image(folder.path(), "two")];
-    for part in &parts {
-        transfer.push(&from, part, &Naming::ByDigest).await.unwrap();
-    }
-    let index = index_of(&[&parts[0].manifest, &parts[1].manifest]);
-    from.push_manifest(&index, &PushAs::Tagged(tag("all"))).await.unwrap();
+    let (parts, index) = images(folder.path());
+    transfer.push_index(&from, &parts, &index, &Naming::Immutable(tag("all"))).await.unwrap();
     let delivery = transfer.copy(&from, &Name::Tag(tag("all")), &to, &Naming::Movable(tag("all"))).await.unwrap();
     assert_eq!((&delivery.digest, delivery.blobs.len()), (index.digest(), 4));
     for part in &parts {
@@ -113,7 +109,7 @@ async fn skopeo_reads_what_was_written_and_writes_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("layout");
     let layout = Layout::at(&path);
-    let made = image(folder.path(), "hello");
+    let made = image(folder.path(), "hello", "linux/amd64");
     Transfer::new(folder.path()).push(&layout, &made, &Naming::Movable(tag("1.4.2"))).await.unwrap();
     let copy = folder.path().join("copy");
     let skopeo = |words: &[&str]| {

@@ -6,9 +6,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use relrun_registry::{Client, ClientOptions, Credential, Layout, Name, Naming, PushAs, Pushed, RegistryError, Repository, Transfer};
+use relrun_registry::{Client, ClientOptions, Credential, Layout, Name, Naming, Pushed, RegistryError, Repository, Transfer};
 use relrun_tests::registry::{RegistryServer, RegistrySetup};
-use support::{USER, artifact, blob, image, index_of, logged_in, noise, open, options, plain, tag};
+use support::{USER, artifact, blob, image, images, logged_in, noise, open, options, plain, tag};
 
 #[tokio::test]
 async fn what_is_pushed_is_pulled_again_and_sent_once() {
@@ -67,11 +67,9 @@ async fn skopeo_inspects_and_copies_what_was_pushed() {
     let options = ClientOptions { docker_config: Some(server.docker_config()), ca_files: vec![server.ca_file()], ..options() };
     let repository = open(options, &server.host(), "acme/image").await;
     let transfer = Transfer::new(folder.path());
-    let parts = [image(folder.path(), "one"), image(folder.path(), "two")];
+    let (parts, index) = images(folder.path());
     transfer.push(&*repository, &parts[0], &Naming::Immutable(tag("one"))).await.unwrap();
-    transfer.push(&*repository, &parts[1], &Naming::ByDigest).await.unwrap();
-    let index = index_of(&[&parts[0].manifest, &parts[1].manifest]);
-    repository.push_manifest(&index, &PushAs::Tagged(tag("all"))).await.unwrap();
+    transfer.push_index(&*repository, &parts, &index, &Naming::Immutable(tag("all"))).await.unwrap();
 
     let (at, ca) = (format!("docker://{}/acme/image", server.host()), server.ca_file());
     let ca = ca.parent().unwrap().to_str().unwrap();
@@ -98,7 +96,7 @@ async fn a_copy_within_a_registry_sends_nothing() {
     let from = client.open(&support::place(&server.host(), "acme/base")).await.unwrap();
     let to = client.open(&support::place(&server.host(), "acme/shop")).await.unwrap();
     let transfer = Transfer::new(folder.path());
-    let made = image(folder.path(), "one");
+    let made = image(folder.path(), "one", "linux/amd64");
     transfer.push(&*from, &made, &Naming::Movable(tag("1"))).await.unwrap();
     let delivery = transfer.copy(&*from, &Name::Tag(tag("1")), &*to, &Naming::Movable(tag("1"))).await.unwrap();
     assert!(delivery.blobs.iter().all(|(_, pushed)| *pushed == Pushed::Mounted), "{delivery:?}");

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::redirect::{Attempt, Policy};
 use rustls::pki_types::CertificateDer;
@@ -101,15 +102,15 @@ pub(super) async fn reach(http: reqwest::Client, options: Arc<ClientOptions>, re
     };
     let (plain, tls) = (url("http")?, url("https")?);
     let asked = options.plain_http.iter().any(|one| one == registry);
-    let base = if asked || (is_loopback(&plain) && !speaks_tls(&http, &tls).await) { plain } else { tls };
+    let base = if asked || (is_loopback(&plain) && !speaks_tls(&http, &tls, options.timeouts.answer).await) { plain } else { tls };
     Ok(Host { http, options, registry: registry.to_owned(), base, pass: Pass::default(), credential: OnceCell::new() })
 }
 
 /// Returns whether a server answers to TLS. Only what plainly answers in something else is said not to: TLS that fails is not let go.
-async fn speaks_tls(http: &reqwest::Client, url: &Url) -> bool {
-    match http.head(url.clone()).send().await {
-        Ok(_) => true,
-        Err(error) => !matches!(tls_error(&error), Some(rustls::Error::InvalidMessage(_))),
+async fn speaks_tls(http: &reqwest::Client, url: &Url, longest: Duration) -> bool {
+    match tokio::time::timeout(longest, http.head(url.clone()).send()).await {
+        Ok(Ok(_)) | Err(_) => true,
+        Ok(Err(error)) => !matches!(tls_error(&error), Some(rustls::Error::InvalidMessage(_))),
     }
 }
 

@@ -4,14 +4,16 @@
 
 pub(crate) mod proxy;
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use relrun_registry::spec::MediaType;
 use relrun_registry::{
-    Artifact, ArtifactPlan, Blob, Client, ClientOptions, Credential, Manifest, Place, Reference, Repository, Retry, Tag, Timeouts,
+    Artifact, ArtifactPlan, Blob, Client, ClientOptions, Credential, ImagePlan, ImageSettings, LayerOptions, Manifest, Place, Reference,
+    Repository, Retry, Tag, Timeouts, index_of, layer_of_tree,
 };
 use relrun_tests::registry::{RegistryServer, RegistrySetup};
 
@@ -85,27 +87,21 @@ pub(crate) fn artifact(layers: Vec<Blob>) -> Artifact {
 }
 
 /// Makes a small image of a tree, in the folder that keeps its layer.
-pub(crate) fn image(folder: &Path, text: &str) -> Artifact {
-    use relrun_registry::spec::{ConfigBuilder, ImageConfigurationBuilder, RootFsBuilder};
+pub(crate) fn image(folder: &Path, text: &str, platform: &str) -> Artifact {
     let tree = folder.join(format!("tree-{text}"));
     std::fs::create_dir(&tree).unwrap();
     std::fs::write(tree.join("hello.txt"), text).unwrap();
-    let file: PathBuf = folder.join(format!("layer-{text}"));
-    let layer = relrun_registry::layer_of_tree(&tree, &file, &relrun_registry::LayerOptions::default()).unwrap();
-    let config = ImageConfigurationBuilder::default()
-        .architecture("amd64")
-        .os("linux")
-        .config(ConfigBuilder::default().entrypoint(vec!["/hello".to_owned()]).build().unwrap())
-        .rootfs(RootFsBuilder::default().typ("layers".to_owned()).diff_ids(vec![layer.diff_id.to_string()]).build().unwrap())
-        .build()
-        .unwrap();
-    let config = Blob::of_bytes(MediaType::ImageConfig, relrun_registry::canonical_json(&config).unwrap());
-    ArtifactPlan { config: Some(config), layers: vec![layer.blob], ..ArtifactPlan::default() }.build().unwrap()
+    let layer = layer_of_tree(&tree, &folder.join(format!("layer-{text}")), &LayerOptions::default()).unwrap();
+    let settings = ImageSettings { entrypoint: vec!["/hello".to_owned()], ..ImageSettings::default() };
+    let plan =
+        ImagePlan { platform: platform.parse().unwrap(), layers: vec![layer], settings, created: None, annotations: BTreeMap::new() };
+    plan.build().unwrap()
 }
 
-pub(crate) fn index_of(manifests: &[&Manifest]) -> Manifest {
-    let descriptors: Vec<_> = manifests.iter().map(|manifest| manifest.descriptor()).collect();
-    let index =
-        relrun_registry::spec::ImageIndexBuilder::default().schema_version(2_u32).media_type(MediaType::ImageIndex).manifests(descriptors);
-    Manifest::of_index(index.build().unwrap()).unwrap()
+/// Makes two images, of one platform each, and their index.
+pub(crate) fn images(folder: &Path) -> ([Artifact; 2], Manifest) {
+    let parts = [image(folder, "one", "linux/amd64"), image(folder, "two", "linux/arm64/v8")];
+    let named = ["linux/amd64", "linux/arm64/v8"].iter().zip(&parts).map(|(name, part)| (name.parse().unwrap(), part.manifest.clone()));
+    let index = index_of(&named.collect::<Vec<_>>(), &BTreeMap::new()).unwrap();
+    (parts, index)
 }

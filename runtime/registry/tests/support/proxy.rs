@@ -20,8 +20,8 @@ pub(crate) enum Fate {
     CutAnswer(usize),
     /// The server is not asked, and this comes back.
     Answer(String),
-    /// This comes back, a byte at a time, with a wait between them.
-    Drip(String, Duration),
+    /// The first comes back at once, and the second a byte at a time, with a wait between them.
+    Drip(String, String, Duration),
 }
 
 /// Returns an answer.
@@ -88,7 +88,8 @@ async fn serve(mut client: TcpStream, server: SocketAddr, log: &Mutex<Vec<String
             client.write_all(text.as_bytes()).await?;
             client.shutdown().await
         }
-        Fate::Drip(text, wait) => {
+        Fate::Drip(head, text, wait) => {
+            client.write_all(head.as_bytes()).await?;
             for byte in text.as_bytes() {
                 client.write_all(&[*byte]).await?;
                 tokio::time::sleep(wait).await;
