@@ -58,6 +58,10 @@ impl Carrier<'_> {
             Finding::Unknown { .. } | Finding::Partly { .. } if idempotent => (Finding::NotDone, Cause::Rule),
             finding => (finding, Cause::Plugin),
         };
+        if matches!(finding, Finding::Unknown { .. }) {
+            // Nothing is built on what nobody knows.
+            self.closed.extend(self.journal.release().start.steps[step.index()].environment.clone());
+        }
         let done = matches!(finding, Finding::Done { .. });
         let partly = matches!(finding, Finding::Partly { .. });
         self.journal.note(Event::StepRecovered { step, finding, by })?;

@@ -31,12 +31,15 @@ impl Carrier<'_> {
         Ok(())
     }
 
-    /// After a failure only environments that were begun go on, so that they end whole.
+    /// What is in doubt waits for a person. After a failure only environments that were begun go on, so that they end whole.
     fn may_start(&mut self, step: StepId) -> bool {
         if self.cancelled_at.is_some() {
             return false;
         }
         let release = self.journal.release();
+        if matches!(release.step(step).state, StepState::Unknown(_)) {
+            return false;
+        }
         let decl = &release.start.steps[step.index()];
         let Some(environment) = &decl.environment else { return !self.failed };
         if self.closed.contains(environment) {

@@ -28,6 +28,9 @@ pub(crate) fn run(config: &Value) -> Result<Value, Error> {
         "flood-stdout" => loop {
             println!("{}", "x".repeat(1_000));
         },
+        "leave" => json!(std::fs::write("/out/left/note", "left").is_ok()),
+        "trap" => std::arch::wasm32::unreachable(),
+        "escape" => escape(config)?,
         "fill" => fill(&text("path")),
         "write" => write(&text("path"), &text("text")),
         "read" => json!(std::fs::read_to_string(text("path")).map_err(|error| Error::Missing(error.to_string()))?),
@@ -111,6 +114,24 @@ fn write(path: &str, text: &str) -> Value {
         Ok(()) => json!("written"),
         Err(error) => json!(format!("refused: {error}")),
     }
+}
+
+/// Tries to write where nothing may be written.
+fn escape(config: &Value) -> Result<Value, Error> {
+    let paths = config["argv"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let tried: Vec<String> = paths
+        .map(|path| match std::fs::write(path, "escaped") {
+            Ok(()) => format!("{path}: written"),
+            Err(error) => format!("{path}: {}", error.kind()),
+        })
+        .collect();
+    Err(Error::Other(tried.join(", ")))
+}
+
+/// A string that is none.
+pub(crate) fn broken_text() -> String {
+    // SAFETY: there is none; the host must not believe it.
+    unsafe { String::from_utf8_unchecked(vec![b'a', 0xff, b'b']) }
 }
 
 fn open_many() -> Value {

@@ -13,6 +13,12 @@ use serde_json::{Value, json};
 
 struct Plugin;
 
+/// Anything goes; what is a list stays one where a manifest names one thing alone.
+fn schema() -> Value {
+    let list = json!({ "type": "array", "items": { "type": "string" } });
+    json!({ "type": "object", "properties": { "needs": list, "argv": list } })
+}
+
 fn parse(config: &str) -> Result<Value, Error> {
     serde_json::from_str(config).map_err(|error| Error::Invalid(error.to_string()))
 }
@@ -27,7 +33,7 @@ impl Guest for Plugin {
             name: "test".into(),
             version: "0.1.0".into(),
             summary: "Does what its config says".into(),
-            config_schema: json!({ "type": "object" }).to_string(),
+            config_schema: schema().to_string(),
             outputs_schema: "true".into(),
         }
     }
@@ -43,7 +49,7 @@ impl Guest for Plugin {
         let requests = config["needs"].as_array().into_iter().flatten().filter_map(Value::as_str);
         Ok(Needs {
             kind: if config["kind"] == "pure" { Kind::Pure } else { Kind::Effect },
-            idempotent: true,
+            idempotent: config["idempotent"] != false,
             requests: requests.map(|need| Need { capability: need.into(), reason: "for the test".into() }).collect(),
         })
     }
@@ -58,13 +64,17 @@ impl Guest for Plugin {
             "bad-outputs" => Ok(Outcome { outputs: "{\"a\":".into(), ..done(json!({})) }),
             "listed-outputs" => Ok(Outcome { outputs: "[1]".into(), ..done(json!({})) }),
             "bad-receipt" => Ok(Outcome { receipt: Some("nonsense".into()), ..done(json!({})) }),
+            "broken-text" => Ok(Outcome { summary: deeds::broken_text(), ..done(json!({})) }),
             "deep-outputs" => Ok(Outcome { outputs: "[".repeat(1_000_000), ..done(json!({})) }),
             "huge-outputs" => Ok(Outcome { outputs: "x".repeat(100 << 20), ..done(json!({})) }),
             _ => deeds::run(&config).map(done),
         }
     }
 
-    fn recover(_: String, checkpoint: Option<String>) -> Result<Recovery, Error> {
+    fn recover(config: String, checkpoint: Option<String>) -> Result<Recovery, Error> {
+        if parse(&config)?["recover"] == "unsure" {
+            return Err(Error::Other("I kept no notes".into()));
+        }
         Ok(checkpoint.map_or(Recovery::NotDone, Recovery::Partly))
     }
 
