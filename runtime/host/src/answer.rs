@@ -14,7 +14,7 @@ pub(crate) fn json(what: &str, text: &str) -> Result<Value, String> {
     if text.len() > LONGEST {
         return Err(format!("{what} has {} bytes; at most {LONGEST} are taken", text.len()));
     }
-    serde_json::from_str(text).map_err(|error| format!("{what} is no JSON: {error}"))
+    serde_json::from_str(text).map_err(|error| format!("{what} cannot be read as JSON: {error}"))
 }
 
 /// The step broke the world's rules.

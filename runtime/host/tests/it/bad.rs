@@ -49,10 +49,11 @@ async fn what_has_no_end_meets_its_limit() {
 #[tokio::test]
 async fn broken_answers_are_faults_of_the_plugin() {
     for (name, words) in [
-        ("bad-outputs", "the outputs is no JSON"),
+        ("bad-outputs", "the outputs cannot be read as JSON"),
         ("listed-outputs", "the outputs are no JSON object, but a list"),
-        ("bad-receipt", "the receipt is no JSON"),
+        ("bad-receipt", "the receipt cannot be read as JSON"),
         ("deep-outputs", "recursion limit exceeded"),
+        ("broken-text", "invalid utf-8"),
     ] {
         let (kind, message) = fails(json!({ "do": name })).await;
         assert_eq!(kind, FailureKind::Trapped, "{name}");
