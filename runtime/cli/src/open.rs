@@ -147,16 +147,35 @@ pub(crate) fn trace(verbose: u8) {
 /// Reads `-i NAME=VALUE` and `-i NAME=@FILE`.
 pub(crate) fn inputs(given: &[String]) -> Result<Vec<(String, String)>, EngineError> {
     let mut seen = BTreeMap::new();
+    let mut wrong = Vec::new();
     for text in given {
-        let Some((name, value)) = text.split_once('=') else {
-            return Err(EngineError::input(format!("\"{text}\" is no input"), "write `-i NAME=VALUE`"));
-        };
-        let value = match value.strip_prefix('@') {
-            Some(file) => std::fs::read_to_string(file)
-                .map_err(|error| EngineError::input(format!("-i {name}: {file}: {error}"), "name a text file after the @"))?,
-            None => value.to_owned(),
-        };
-        seen.insert(name.to_owned(), value);
+        match input(text) {
+            Ok((name, value)) => drop(seen.insert(name, value)),
+            Err(reason) => wrong.push(reason),
+        }
     }
-    Ok(seen.into_iter().collect())
+    if wrong.is_empty() {
+        return Ok(seen.into_iter().collect());
+    }
+    Err(EngineError::input(wrong.join("\n"), "write `-i NAME=VALUE`, or `-i NAME=@FILE` with a text file"))
+}
+
+fn input(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("-i {text}: there is no `=` in it"))?;
+    let value = match value.strip_prefix('@') {
+        Some(file) => without_last_newline(std::fs::read_to_string(file).map_err(|error| format!("-i {name}: {file}: {error}"))?),
+        None => value.to_owned(),
+    };
+    Ok((name.to_owned(), value))
+}
+
+/// An editor ends a file with a newline that nobody means as a part of the value.
+fn without_last_newline(mut text: String) -> String {
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    text
 }

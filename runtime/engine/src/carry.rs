@@ -3,6 +3,7 @@
 //! The dispatcher owns the journal, the schedule and the locks; jobs talk to it by messages and never touch the ledger. Each turn of its loop
 //! notes what is about to start, makes that durable, and only then lets it start: that is what "written ahead" means here.
 
+mod advice;
 mod job;
 mod recover;
 mod sink;

@@ -37,7 +37,7 @@ impl Inputs {
             }
         }
         if !wrong.is_empty() {
-            return Err(EngineError::input(wrong.join("; "), "type `-i NAME=VALUE` with a name and a value that the manifest declares"));
+            return Err(EngineError::input(wrong.join("\n"), "type `-i NAME=VALUE` with a name and a value that the manifest declares"));
         }
         Self::from_given(loaded, values)
     }
@@ -98,9 +98,9 @@ fn plain(scalar: &Scalar) -> Value {
 fn unknown(loaded: &Loaded, name: &str) -> String {
     let known: Vec<&str> = loaded.manifest.inputs.iter().map(|input| input.name.value.as_str()).collect();
     match relrun_manifest::nearest(name, known.iter().copied()) {
-        Some(near) => format!("there is no input \"{name}\"; did you mean \"{near}\"?"),
-        None if known.is_empty() => format!("there is no input \"{name}\": the manifest declares none"),
-        None => format!("there is no input \"{name}\"; there are {}", known.join(", ")),
+        Some(near) => format!("-i {name}: there is no such input; did you mean \"{near}\"?"),
+        None if known.is_empty() => format!("-i {name}: there is no such input: the manifest declares none"),
+        None => format!("-i {name}: there is no such input; there are {}", known.join(", ")),
     }
 }
 

@@ -31,3 +31,4 @@ pub use api::{
 };
 pub use compile::{CompileLimits, Compiler, compile_main};
 pub use host::{Host, HostOptions};
+pub use places::ADOPT;

@@ -49,6 +49,8 @@ pub struct StepRecord {
     pub receipt: Option<Value>,
     /// The last outcome, kept through undo and destroy.
     pub outcome: Option<Outcome>,
+    /// Why the last `apply` failed, kept through undo and destroy; absent once another was begun.
+    pub failure: Option<Failure>,
     /// Where that came from.
     pub origin: Option<Origin>,
     /// The config of the last `apply`, in the blob store.
@@ -66,6 +68,7 @@ impl StepRecord {
             attempts: 0,
             receipt: None,
             outcome: None,
+            failure: None,
             origin: None,
             config: None,
             started: None,
@@ -115,6 +118,7 @@ impl StepRecord {
         }
         self.attempts = attempt;
         self.config = Some(config);
+        self.failure = None;
         self.started = Some(at);
         self.state = StepState::Running;
         Ok(())
@@ -162,12 +166,15 @@ impl StepRecord {
             self.receipt = Some(receipt.clone());
         }
         self.outcome = Some(outcome.clone());
+        self.failure = None;
         self.ended = Some(at);
         self.state = StepState::Succeeded(outcome.clone());
     }
 
     fn fail(&mut self, failure: &Failure, at: Timestamp) -> Result<(), String> {
-        self.only_from("failure", &StepState::Running, StepState::Failed(failure.clone()), at)
+        self.only_from("failure", &StepState::Running, StepState::Failed(failure.clone()), at)?;
+        self.failure = Some(failure.clone());
+        Ok(())
     }
 
     fn recover(&mut self, finding: &Finding, by: Cause, decl: &StepDecl, at: Timestamp) -> Result<(), String> {
@@ -197,7 +204,9 @@ impl StepRecord {
                 self.receipt = Some(receipt.clone());
                 self.ended = Some(at);
                 let message = "it was interrupted, and partly done".to_owned();
-                self.state = StepState::Failed(Failure { kind: FailureKind::Other, message });
+                let failure = Failure { kind: FailureKind::Other, message };
+                self.failure = Some(failure.clone());
+                self.state = StepState::Failed(failure);
             }
             Finding::Unknown { reason } => self.state = StepState::Unknown(reason.clone()),
         }

@@ -29,7 +29,8 @@ pub(crate) fn lines(end: &RunFinished, palette: Palette) -> Vec<String> {
     let cached = if end.cached == 0 { String::new() } else { format!(" ({} from the cache)", count(end.cached, "step")) };
     row(&mut out, "succeeded", end.succeeded.len(), &format!("{}{cached}", names(&end.succeeded)));
     failures(&mut out, "failed", &end.failed, palette);
-    row(&mut out, "undone", end.undone.len(), &names(&end.undone));
+    let back = if end.verdict == RunVerdict::Destroyed { "destroyed" } else { "undone" };
+    row(&mut out, back, end.undone.len(), &names(&end.undone));
     failures(&mut out, "not undone", &end.undo_failed, palette);
     row(&mut out, "not started", end.not_started.len(), &names(&end.not_started));
     row(&mut out, "waiting for", end.waiting_on.len(), &names(&end.waiting_on));

@@ -182,6 +182,8 @@ fn failures(release: &Release, labels: &[String], wanted: &dyn Fn(usize) -> bool
     for (at, step) in release.steps.iter().enumerate().filter(|(at, _)| wanted(*at)) {
         if let StepState::Failed(failure) | StepState::UndoFailed(failure) | StepState::DestroyFailed(failure) = &step.state {
             show::print(&format!("{} | {}: {}\n", labels[at], step.state, failure.message))?;
+        } else if let Some(failure) = &step.failure {
+            show::print(&format!("{} | failed, then {}: {}\n", labels[at], step.state, failure.message))?;
         }
     }
     Ok(())

@@ -86,6 +86,7 @@ fn show_one(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<
             let summary = match &step.state {
                 StepState::Failed(failure) | StepState::UndoFailed(failure) | StepState::DestroyFailed(failure) => failure.message.clone(),
                 StepState::Unknown(reason) => reason.clone(),
+                _ if step.failure.is_some() => failed(step),
                 _ => step.outcome.as_ref().map(|outcome| outcome.summary.clone()).unwrap_or_default(),
             };
             vec![decl.label(), decl.phase.clone(), step.state.to_string(), origin, step.attempts.to_string(), summary]
@@ -95,7 +96,7 @@ fn show_one(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<
         let steps = start.steps.iter().zip(&release.steps).map(|(decl, step)| {
             serde_json::json!({
                 "step": decl.label(), "phase": decl.phase, "kind": decl.kind, "state": step.state.to_string(), "attempts": step.attempts,
-                "outcome": step.outcome, "receipt": step.receipt,
+                "outcome": step.outcome, "failure": step.failure, "receipt": step.receipt,
             })
         });
         return show::print_json(&serde_json::json!({ "release": start, "status": release.status, "steps": steps.collect::<Vec<_>>() }));
@@ -114,13 +115,24 @@ fn show_one(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<
         ("identity", start.identity.to_string()),
         ("inputs", start.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")),
     ] {
-        text += &format!("  {name:<9} {value}\n");
+        if !value.is_empty() {
+            text += &format!("  {name:<9} {value}\n");
+        }
+    }
+    let first = start.steps.iter().zip(&release.steps).find(|(_, step)| step.failure.is_some());
+    if let Some((decl, step)) = first {
+        text += &format!("  {:<9} {}: {}\n", "failed", decl.label(), step.failure.as_ref().map_or("", |failure| &failure.message));
     }
     for name in release.environments() {
         text += &format!("  {name:<9} {}\n", words::environment_state(release.environment(name)));
     }
     text += &format!("\n{}", show::table(&["STEP", "PHASE", "STATE", "FROM", "TRIES", "SUMMARY"], &rows));
     show::print(&text)
+}
+
+/// Why a step failed that was undone since.
+fn failed(step: &relrun_ledger::StepRecord) -> String {
+    step.failure.as_ref().map_or_else(String::new, |failure| format!("failed: {}", failure.message))
 }
 
 fn manifest_of(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<(), EngineError> {

@@ -16,6 +16,7 @@ use relrun_report::OperationName;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// The secrets of a run, and what keeps them out of everything written.
@@ -189,6 +190,7 @@ impl Job {
 
     async fn call(&self, stage: &Stage, operation: Operation) -> Result<Reply, Failure> {
         let at = &self.prepared.nodes[self.node.index()];
+        let command = self.command(&operation);
         let invocation = Invocation {
             component: self.prepared.plugin(self.node).source.clone(),
             operation,
@@ -207,7 +209,29 @@ impl Job {
             sink: Arc::new(Sink { step: self.step, attempt: self.context.attempt, sender: self.sender.clone() }),
             cancel: self.cancel.clone(),
         };
-        self.workspace.host.call(invocation).await
+        let limits = invocation.limits;
+        let began = Instant::now();
+        self.workspace.host.call(invocation).await.map_err(|failure| self.advise(failure, (limits.timeout, began.elapsed()), &command))
+    }
+
+    /// Says a failure to the person who runs the release: the host told it to the plugin.
+    fn advise(&self, mut failure: Failure, (timeout, took): (Duration, Duration), command: &str) -> Failure {
+        // A request or a command of the plugin's may have had a shorter time of its own.
+        if failure.kind == FailureKind::TimedOut && took >= timeout {
+            failure.message = super::advice::timed_out(&self.prepared, self.node, timeout);
+        }
+        super::advice::adopt(failure, command)
+    }
+
+    /// Returns the command that does this again.
+    fn command(&self, operation: &Operation) -> String {
+        let release = &self.mark.release;
+        let environment = self.prepared.environment(self.node).map(|environment| format!(" -e {}", environment.name.value));
+        match (operation, environment) {
+            (Operation::Undo(_), Some(environment)) => format!("relrun undo {release}{environment}"),
+            (Operation::Destroy(_), Some(environment)) => format!("relrun destroy{environment}"),
+            _ => format!("relrun retry {release}"),
+        }
     }
 
     /// Refuses an outcome that holds a secret in any form: what is written down is there for good.

@@ -20,6 +20,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// A command that was refused by a stranger's mark is refused again unless it adopts.
+    fn with_adopt(&self, next: String) -> String {
+        let all = self.failed.iter().chain(&self.undo_failed);
+        if all.map(|(_, failure)| failure).any(super::advice::asks_to_adopt) { format!("{next} --adopt") } else { next }
+    }
+
     pub(super) fn finish(&self, journal: &Journal, verdict: &Verdict, took: Duration) -> RunFinished {
         let release = journal.release();
         let label = |id: &StepId| release.start.steps[id.index()].label();
@@ -42,9 +48,9 @@ impl Tally {
             undone: self.undone.iter().map(label).collect(),
             undo_failed: failed(&self.undo_failed),
             not_started: release.step_ids().filter(|id| not_started(id)).map(|id| label(&id)).collect(),
-            next: next(release, verdict, &waiting_on),
+            next: next(release, verdict, &waiting_on).map(|next| self.with_adopt(next)),
             waiting_on,
-            environments: environments(release),
+            environments: environments(release, verdict),
             duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         }
     }
@@ -61,10 +67,15 @@ fn verdict_name(verdict: &Verdict) -> RunVerdict {
     }
 }
 
-fn environments(release: &relrun_ledger::Release) -> Vec<EnvironmentLine> {
+fn environments(release: &relrun_ledger::Release, verdict: &Verdict) -> Vec<EnvironmentLine> {
+    // Of a destroy only where it worked is of interest: what the release did elsewhere is not what was asked.
+    let worked = |name: &str| {
+        let here = |id: &StepId| release.start.steps[id.index()].environment.as_deref() == Some(name);
+        *verdict != Verdict::Destroyed || release.step_ids().any(|id| release.is_selected(id) && here(&id))
+    };
     let touched = release.environments().into_iter().map(|name| (name, release.environment(name)));
     touched
-        .filter(|(_, state)| *state != EnvironmentState::Untouched)
+        .filter(|(name, state)| *state != EnvironmentState::Untouched && worked(name))
         .map(|(name, state)| EnvironmentLine {
             environment: name.to_owned(),
             state: crate::words::environment_state(state).to_owned(),

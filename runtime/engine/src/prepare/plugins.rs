@@ -60,19 +60,39 @@ pub(super) async fn find(workspace: &Workspace, loaded: &Loaded, pins: Option<&L
     let used: BTreeSet<&str> =
         loaded.manifest.phases.iter().flat_map(|phase| &phase.steps).map(|step| step.plugin.value.as_str()).collect();
     let mut plugins = BTreeMap::new();
+    let mut mistakes = Vec::new();
     for name in used {
-        let (mut source, from) = locate(workspace, loaded, name)?;
-        if let Some(pin) = pins.and_then(|pins| pins.plugins.get(name)).filter(|pin| pin.digest != source.digest) {
-            source = recorded(workspace, name, pin)?;
+        match find_one(workspace, loaded, pins, name).await {
+            Ok(plugin) => drop(plugins.insert(name.to_owned(), plugin)),
+            Err(EngineError::Manifest(wrong)) => mistakes.extend(wrong.mistakes().iter().cloned()),
+            Err(EngineError::Host(error)) => mistakes.push(unfit(loaded, name, error)?),
+            Err(error) => return Err(error),
         }
-        let description = describe(workspace, &source).await?;
-        let schema = relrun_manifest::ConfigSchema::new(description.config_schema.clone()).map_err(|reason| HostError::Answer {
-            plugin: name.to_owned(),
-            reason: format!("its config schema does not compile: {reason}"),
-        })?;
-        plugins.insert(name.to_owned(), Plugin { source, description: Arc::new(description), schema: Arc::new(schema), from });
     }
-    Ok(plugins)
+    if mistakes.is_empty() { Ok(plugins) } else { Err(loaded.mistakes(mistakes)) }
+}
+
+/// A plugin that cannot be used is a mistake of the line that names it; a machine that fails is none of the manifest's.
+fn unfit(loaded: &Loaded, name: &str, error: HostError) -> Result<Mistake, EngineError> {
+    let declared = loaded.manifest.plugins.iter().find(|plugin| *plugin.name == *name);
+    let (Some(declared), HostError::Unfit { .. } | HostError::Answer { .. }) = (declared, &error) else { return Err(error.into()) };
+    let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
+    let mistake = Mistake::new("relrun::plugin::unfit", declared.from.span, error.to_string()).label("this plugin");
+    Ok(match help {
+        Some(help) => mistake.help(help),
+        None => mistake,
+    })
+}
+
+async fn find_one(workspace: &Workspace, loaded: &Loaded, pins: Option<&LockFile>, name: &str) -> Result<Plugin, EngineError> {
+    let (mut source, from) = locate(workspace, loaded, name)?;
+    if let Some(pin) = pins.and_then(|pins| pins.plugins.get(name)).filter(|pin| pin.digest != source.digest) {
+        source = recorded(workspace, name, pin)?;
+    }
+    let description = describe(workspace, &source).await?;
+    let schema = relrun_manifest::ConfigSchema::new(description.config_schema.clone())
+        .map_err(|reason| HostError::Answer { plugin: name.to_owned(), reason: format!("its config schema does not compile: {reason}") })?;
+    Ok(Plugin { source, description: Arc::new(description), schema: Arc::new(schema), from })
 }
 
 fn locate(workspace: &Workspace, loaded: &Loaded, name: &str) -> Result<(ComponentSource, String), EngineError> {
@@ -84,12 +104,19 @@ fn locate(workspace: &Workspace, loaded: &Loaded, name: &str) -> Result<(Compone
     };
     match &declared.from.value {
         PluginSource::File(path) => {
-            let file = loaded.directory.join(path);
+            // Taken apart and put together, a path has no `.` in the middle.
+            let file: std::path::PathBuf = loaded.directory.join(path).components().collect();
             let digest = match file_digest(workspace, &file) {
                 Ok(digest) => digest,
-                Err(relrun_store::StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Err(error @ (relrun_store::StoreError::Io { .. } | relrun_store::StoreError::Tree { .. })) => {
+                    let what = match &error {
+                        relrun_store::StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                            format!("there is no file {path}")
+                        }
+                        _ => crate::staging::with_sources(&error),
+                    };
                     return Err(loaded.mistakes(vec![
-                        Mistake::new("relrun::plugin::missing", declared.from.span, format!("there is no file {path}"))
+                        Mistake::new("relrun::plugin::missing", declared.from.span, what)
                             .help("build the plugin first, or correct the path; it is relative to the manifest"),
                     ]));
                 }

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Its name in the directory.
 const NAME: &str = ".relrun.json";
 
+/// How a refusal ends that `--adopt` lifts. Who knows which command that is for may say it better.
+pub const ADOPT: &str = "say --adopt to take it over";
+
 /// What stands in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Mark {
@@ -80,5 +83,5 @@ fn check(owner: &Owner, host: &str, dir: &str, ours: &TargetMark) -> Result<(), 
     if ours.adopt {
         return Ok(());
     }
-    Err(CallError::denied(format!("{dir} on {host}: {whose}; type the same command with --adopt to take it over")))
+    Err(CallError::denied(format!("{dir} on {host}: {whose}; {ADOPT}")))
 }

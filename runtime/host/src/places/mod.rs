@@ -4,6 +4,7 @@ mod local;
 mod mark;
 
 pub(crate) use local::store_reason;
+pub use mark::ADOPT;
 pub(crate) use mark::{claim, disclaim};
 
 use crate::error::CallError;

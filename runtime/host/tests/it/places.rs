@@ -121,7 +121,7 @@ async fn a_directory_has_one_ledger() {
         let (_, kind, message) = marked(name, theirs.clone()).fails().await;
         assert_eq!(kind, FailureKind::Denied);
         assert!(message.starts_with("/srv on web1: it belongs to the ledger theirs (release r3)"), "{message}");
-        assert!(message.ends_with("type the same command with --adopt to take it over"), "{message}");
+        assert!(message.ends_with(relrun_host::ADOPT), "{message}");
         assert_eq!(marked(name, newer.clone()).fails().await.1, FailureKind::Denied);
         assert_eq!(marked(name, json!("no mark")).fails().await.1, FailureKind::Denied);
         marked(name, theirs.clone()).with(|call| call.mark.adopt = true).outputs().await;

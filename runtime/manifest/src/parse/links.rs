@@ -53,7 +53,10 @@ pub(super) fn check(parts: &Parts, bundled: &[&str], out: &mut Vec<Mistake>) {
     unique(parts.inputs.iter().map(|input| &input.name), "inputs", out);
     unique(parts.secrets.iter().map(|secret| &secret.name), "secrets", out);
     unique(parts.environments.iter().map(|environment| &environment.name), "environments", out);
-    unique(parts.phases.iter().map(|phase| &phase.name), "phases", out);
+    // Two lone steps of one name are two steps, and are named as that below: nobody wrote a phase.
+    let mut lone = std::collections::HashSet::new();
+    let phases = parts.phases.iter().filter(|phase| !phase.implicit || lone.insert(phase.name.value.as_str()));
+    unique(phases.map(|phase| &phase.name), "phases", out);
     unique(parts.phases.iter().flat_map(|phase| &phase.steps).map(|step| &step.name), "steps", out);
     check_bundled(parts, bundled, out);
     for setting in parts.environments.iter().flat_map(|environment| &environment.settings) {
