@@ -335,7 +335,12 @@ impl<'e> Carrier<'e> {
         Ok(())
     }
 
-    fn apply_failed(&mut self, step: StepId, failure: Failure, took: Duration) -> Result<(), EngineError> {
+    fn apply_failed(&mut self, step: StepId, mut failure: Failure, took: Duration) -> Result<(), EngineError> {
+        let effect = self.journal.release().start.steps[step.index()].kind == relrun_ledger::StepKind::Effect;
+        if effect && self.cancelled_at.is_some() {
+            // Whatever it says of it, it was told to stop: how far it came is found out before it is begun again.
+            failure.kind = FailureKind::Cancelled;
+        }
         self.journal.note(Event::StepFailed { step, failure: failure.clone() })?;
         let result = if failure.kind == FailureKind::Cancelled { StepResult::Cancelled } else { StepResult::Failed };
         self.report(step, OperationName::Apply, result, failure.message.clone(), took);

@@ -236,14 +236,18 @@ impl Release {
         if !matches!(run, RunKind::Settle | RunKind::Continue) {
             self.going_back.clear();
         }
-        if matches!(run, RunKind::Apply | RunKind::Retry | RunKind::Continue) {
+        let forward = matches!(run, RunKind::Apply | RunKind::Retry | RunKind::Continue);
+        if forward {
             let selected: Vec<StepId> = self.step_ids().filter(|&id| self.is_selected(id)).collect();
             for id in selected {
                 self.wanted[id.index()] = true;
             }
         }
-        for step in &mut self.steps {
-            if step.state == StepState::Running {
+        for (step, decl) in self.steps.iter_mut().zip(&self.start.steps) {
+            // An effect that was told to stop answered in the middle of its work, so that nobody knows how far it came. A way back does not
+            // ask: it undoes what the last checkpoint names.
+            let in_doubt = forward && decl.kind == StepKind::Effect && step.was_cancelled();
+            if step.state == StepState::Running || in_doubt {
                 step.state = StepState::Interrupted;
             }
         }

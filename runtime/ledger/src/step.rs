@@ -15,7 +15,7 @@ pub enum StepState {
     Waiting,
     /// `apply` was begun by the process that holds the release, and has not answered.
     Running,
-    /// `apply` was begun by a process that is gone.
+    /// `apply` was begun by a process that is gone, or was told to stop; how far it came is to be found out.
     Interrupted,
     /// It was done, once.
     Succeeded(Outcome),
@@ -74,6 +74,11 @@ impl StepRecord {
             started: None,
             ended: None,
         }
+    }
+
+    /// Returns whether its last `apply` was told to stop.
+    pub(crate) fn was_cancelled(&self) -> bool {
+        matches!(&self.state, StepState::Failed(failure) if failure.kind == FailureKind::Cancelled)
     }
 
     /// Returns whether something that it did may stand in its environment.

@@ -8,7 +8,8 @@ mod common;
 use common::*;
 use proptest::prelude::*;
 use relrun_ledger::{
-    Cause, EnvironmentState, Event, Finding, OnFailure, Origin, Record, Release, RunKind, StepDecl, StepId, StepKind, StepState, Verdict,
+    Cause, EnvironmentState, Event, Failure, FailureKind, Finding, OnFailure, Origin, Record, Release, RunKind, StepDecl, StepId, StepKind,
+    StepState, Verdict,
 };
 use serde_json::json;
 
@@ -30,13 +31,15 @@ struct World {
     /// What happens next is drawn from here; when it is used up, nothing goes wrong any more.
     dice: Vec<u8>,
     rolled: usize,
+    /// The run was told to stop.
+    cancelled: bool,
 }
 
 impl World {
     fn new(steps: Vec<StepDecl>, dice: Vec<u8>) -> Self {
         let stands = vec![Stands::Nothing; steps.len()];
         let first = record(0, Event::ReleaseStarted(Box::new(start(7, steps))));
-        Self { release: Release::begin(&first).expect("it begins"), stands, dice, rolled: 0 }
+        Self { release: Release::begin(&first).expect("it begins"), stands, dice, rolled: 0, cancelled: false }
     }
 
     fn roll(&mut self, sides: u8) -> u8 {
@@ -155,6 +158,9 @@ impl World {
                 StepState::Waiting | StepState::Failed(_) | StepState::Undone | StepState::Destroyed
             );
             if begins && !self.carry(step)? {
+                if std::mem::take(&mut self.cancelled) {
+                    return Ok(Verdict::Cancelled);
+                }
                 let decl = self.decl(step).clone();
                 if let Some(environment) = decl.environment.filter(|_| decl.on_failure == OnFailure::Undo) {
                     self.back(&environment, true)?;
@@ -183,6 +189,15 @@ impl World {
             }
             self.note(Event::Checkpoint { step, state: json!({ "begun": attempt }) })?;
             self.change(step)?;
+            if self.unlucky() {
+                // It answers that it was told to stop, and may have been through by then.
+                if self.roll(2) == 0 {
+                    self.stands[step.index()] = Stands::Whole;
+                }
+                self.cancelled = true;
+                self.note(Event::StepFailed { step, failure: Failure { kind: FailureKind::Cancelled, ..failure("told to stop") } })?;
+                return Ok(false);
+            }
         }
         if self.unlucky() && self.stands[step.index()] != Stands::Whole {
             self.note(Event::StepFailed { step, failure: failure("in the middle") })?;
