@@ -7,6 +7,8 @@ use std::path::Path;
 
 use oci_spec::image::Digest;
 
+use crate::{Place, Tag};
+
 /// The longest text of a registry that is shown.
 const LONGEST_TEXT: usize = 300;
 
@@ -217,6 +219,11 @@ impl RegistryError {
             *tries = Tries(times);
         }
         self
+    }
+
+    /// Returns the error that an immutable tag stands for something else.
+    pub(crate) fn taken(place: &Place, tag: &Tag, there: &Digest, here: &Digest) -> Self {
+        Self::TagTaken { at: format!("{place}:{tag}"), there: Box::new(there.clone()), here: Box::new(here.clone()) }
     }
 
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -73,7 +73,16 @@ impl Layout {
             return Err(self.malformed("it holds something else than an OCI image layout"));
         }
         fs::create_dir_all(self.root.join("blobs/sha256")).map_err(RegistryError::io("make", &self.root))?;
-        self.write(MARK.as_ref(), MARK_TEXT.as_bytes())
+        // Never over one that is there: whoever else made it may hold a lock on it already.
+        let made = tempfile::NamedTempFile::new_in(&self.root).and_then(|mut file| {
+            file.write_all(MARK_TEXT.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist_noclobber(&mark).map(drop).map_err(|error| error.error)
+        });
+        match made {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(RegistryError::io("write", &mark)(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Replaces a file of the layout at once.
@@ -139,12 +148,19 @@ impl Layout {
                 Ok(())
             }),
             PushAs::Tagged(tag) => self.change(|entries| {
-                // What had the tag stays, without it, unless it stands there under another name too.
-                entries.retain(|entry| tag_of(entry) != Some(tag.as_str()));
-                let mut entry = manifest.descriptor();
-                entry.set_annotations(Some(HashMap::from([(REF_NAME.to_owned(), tag.to_string())])));
-                entries.push(entry);
+                point(entries, tag, manifest);
                 Ok(())
+            }),
+            PushAs::Immutable(tag) => self.change(|entries| {
+                let there = entries.iter().rev().find(|entry| tag_of(entry) == Some(tag.as_str()));
+                match there.map(Descriptor::digest) {
+                    Some(there) if there == manifest.digest() => Ok(()),
+                    Some(there) => Err(RegistryError::taken(&self.place, tag, there, manifest.digest())),
+                    None => {
+                        point(entries, tag, manifest);
+                        Ok(())
+                    }
+                }
             }),
         }
     }
@@ -166,15 +182,7 @@ impl Layout {
     fn untag(&self, tag: &Tag) -> Result<(), RegistryError> {
         self.named(&Name::Tag(tag.clone()))?;
         self.change(|entries| {
-            let gone: Vec<Descriptor> = entries.iter().filter(|entry| tag_of(entry) == Some(tag.as_str())).cloned().collect();
-            entries.retain(|entry| tag_of(entry) != Some(tag.as_str()));
-            // What the tag stood for stays: as a registry keeps it, and as nothing else would name it.
-            for mut entry in gone {
-                if entries.iter().all(|other| other.digest() != entry.digest()) {
-                    entry.set_annotations(None);
-                    entries.push(entry);
-                }
-            }
+            take_away(entries, tag);
             Ok(())
         })
     }
@@ -240,6 +248,27 @@ impl Repository for Layout {
 
     fn local_blob(&self, digest: &Digest) -> Option<PathBuf> {
         Some(self.blob_path(digest)).filter(|path| path.is_file())
+    }
+}
+
+/// Points a tag at a manifest. What had the tag is named without it, unless it is named otherwise too.
+fn point(entries: &mut Vec<Descriptor>, tag: &Tag, manifest: &Manifest) {
+    take_away(entries, tag);
+    let mut entry = manifest.descriptor();
+    entry.set_annotations(Some(HashMap::from([(REF_NAME.to_owned(), tag.to_string())])));
+    entries.retain(|other| tag_of(other).is_some() || other.digest() != manifest.digest());
+    entries.push(entry);
+}
+
+/// Takes a tag away. What it stood for stays named, as a registry keeps it too.
+fn take_away(entries: &mut Vec<Descriptor>, tag: &Tag) {
+    let gone: Vec<Descriptor> = entries.iter().filter(|entry| tag_of(entry) == Some(tag.as_str())).cloned().collect();
+    entries.retain(|entry| tag_of(entry) != Some(tag.as_str()));
+    for mut entry in gone {
+        if entries.iter().all(|other| other.digest() != entry.digest()) {
+            entry.set_annotations(None);
+            entries.push(entry);
+        }
     }
 }
 

@@ -29,4 +29,4 @@ pub use oci_spec::image as spec;
 pub use reference::{LAYOUT_PREFIX, Name, Place, REMOTE_PREFIX, Reference, Tag};
 pub use remote::{Client, ClientOptions, Credential, Retry, Timeouts};
 pub use repository::{PushAs, Pushed, Repository};
-pub use transfer::{Delivery, Naming, Transfer};
+pub use transfer::{Delivery, Transfer};

@@ -26,6 +26,12 @@ pub enum Pushed {
 pub enum PushAs {
     /// Under a tag, which stands for this manifest from then on.
     Tagged(Tag),
+    /// Under a tag that never changes: where it stands for this manifest already, nothing is done, and where it stands for another, that is
+    /// [`RegistryError::TagTaken`].
+    ///
+    /// A directory compares and sets under its lock. A registry cannot, unless it has immutable tags of its own: its tag is read before and
+    /// after, and of two that push in the very same moment both may be told that they won, unless a lock of the caller's own keeps them apart.
+    Immutable(Tag),
     /// By its digest alone.
     ByDigest,
     /// As a part of an index that is pushed after it.
@@ -108,31 +114,5 @@ impl dyn Repository + '_ {
     pub async fn tag(&self, digest: &Digest, tag: &Tag) -> Result<(), RegistryError> {
         let manifest = self.resolve(&Name::Digest(digest.clone())).await?;
         self.push_manifest(&manifest, &PushAs::Tagged(tag.clone())).await.map(drop)
-    }
-
-    /// Pushes a manifest under a tag that never changes: where the tag stands for the same digest, that is success.
-    ///
-    /// Registries cannot compare and set, so the tag is read again after it was written: of two that push at once, at most the last one is
-    /// told that it won. A lock of the caller's own closes the rest of the gap.
-    ///
-    /// # Errors
-    ///
-    /// [`RegistryError::TagTaken`] where the tag stands for something else.
-    pub async fn push_immutable(&self, manifest: &Manifest, tag: &Tag) -> Result<Digest, RegistryError> {
-        let name = Name::Tag(tag.clone());
-        if let Some(there) = self.find(&name).await? {
-            return self.same(tag, there, manifest);
-        }
-        self.push_manifest(manifest, &PushAs::Tagged(tag.clone())).await?;
-        let there = self.resolve(&name).await?.digest().clone();
-        self.same(tag, there, manifest)
-    }
-
-    pub(crate) fn same(&self, tag: &Tag, there: Digest, manifest: &Manifest) -> Result<Digest, RegistryError> {
-        if there == *manifest.digest() {
-            return Ok(there);
-        }
-        let at = format!("{}:{tag}", self.place());
-        Err(RegistryError::TagTaken { at, there: Box::new(there), here: Box::new(manifest.digest().clone()) })
     }
 }

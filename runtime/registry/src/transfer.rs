@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use oci_spec::image::{Descriptor, Digest};
 
 use crate::blob::Blob;
-use crate::{Artifact, Manifest, Name, Place, PushAs, Pushed, RegistryError, Repository, Tag};
+use crate::{Artifact, Manifest, Name, Place, PushAs, Pushed, RegistryError, Repository};
 
 /// No index lies deeper in others.
 const DEEPEST: usize = 4;
@@ -31,17 +31,6 @@ pub struct Delivery {
     pub digest: Digest,
     /// Of each blob, how it got there.
     pub blobs: Vec<(Digest, Pushed)>,
-}
-
-/// How a tag is pushed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Naming {
-    /// No tag.
-    ByDigest,
-    /// A tag that moves.
-    Movable(Tag),
-    /// A tag that never changes once it is there.
-    Immutable(Tag),
 }
 
 impl Transfer {
@@ -70,10 +59,10 @@ impl Transfer {
     /// # Errors
     ///
     /// [`RegistryError::TagTaken`] where an immutable tag stands for something else; nothing is sent then.
-    pub async fn push(&self, to: &dyn Repository, artifact: &Artifact, naming: &Naming) -> Result<Delivery, RegistryError> {
-        check_free(to, &artifact.manifest, naming).await?;
+    pub async fn push(&self, to: &dyn Repository, artifact: &Artifact, push_as: &PushAs) -> Result<Delivery, RegistryError> {
+        check_free(to, &artifact.manifest, push_as).await?;
         let blobs = self.push_blobs(to, &artifact.blobs).await?;
-        let digest = name_it(to, &artifact.manifest, naming).await?;
+        let digest = to.push_manifest(&artifact.manifest, push_as).await?;
         Ok(Delivery { digest, blobs })
     }
 
@@ -87,24 +76,24 @@ impl Transfer {
         to: &dyn Repository,
         parts: &[Artifact],
         index: &Manifest,
-        naming: &Naming,
+        push_as: &PushAs,
     ) -> Result<Delivery, RegistryError> {
-        check_free(to, index, naming).await?;
+        check_free(to, index, push_as).await?;
         let blobs: Vec<Blob> = parts.iter().flat_map(|part| part.blobs.iter().cloned()).collect();
         let blobs = self.push_blobs(to, &blobs).await?;
         for part in parts {
             to.push_manifest(&part.manifest, &PushAs::Part).await?;
         }
-        let digest = name_it(to, index, naming).await?;
+        let digest = to.push_manifest(index, push_as).await?;
         Ok(Delivery { digest, blobs })
     }
 
     /// Copies an artifact, or an index with all that it names, from one repository into another. Bytes and digests stay.
-    pub async fn copy(&self, from: &dyn Repository, name: &Name, to: &dyn Repository, naming: &Naming) -> Result<Delivery, RegistryError> {
+    pub async fn copy(&self, from: &dyn Repository, name: &Name, to: &dyn Repository, push_as: &PushAs) -> Result<Delivery, RegistryError> {
         let manifest = from.resolve(name).await?;
-        check_free(to, &manifest, naming).await?;
+        check_free(to, &manifest, push_as).await?;
         let blobs = self.copy_parts(from, &manifest, to).await?;
-        let digest = name_it(to, &manifest, naming).await?;
+        let digest = to.push_manifest(&manifest, push_as).await?;
         Ok(Delivery { digest, blobs })
     }
 
@@ -173,18 +162,12 @@ async fn all_parts(from: &dyn Repository, top: &Manifest) -> Result<Vec<Manifest
     Err(RegistryError::Malformed { at: format!("{}@{}", from.place(), top.digest()), reason, help: None })
 }
 
-/// Refuses early what [`name_it`] would refuse after everything was sent.
-async fn check_free(to: &dyn Repository, manifest: &Manifest, naming: &Naming) -> Result<(), RegistryError> {
-    let Naming::Immutable(tag) = naming else { return Ok(()) };
-    let Some(there) = to.find(&Name::Tag(tag.clone())).await? else { return Ok(()) };
-    to.same(tag, there, manifest).map(drop)
-}
-
-async fn name_it(to: &dyn Repository, manifest: &Manifest, naming: &Naming) -> Result<Digest, RegistryError> {
-    match naming {
-        Naming::ByDigest => to.push_manifest(manifest, &PushAs::ByDigest).await,
-        Naming::Movable(tag) => to.push_manifest(manifest, &PushAs::Tagged(tag.clone())).await,
-        Naming::Immutable(tag) => to.push_immutable(manifest, tag).await,
+/// Refuses an immutable tag early, before anything is sent.
+async fn check_free(to: &dyn Repository, manifest: &Manifest, push_as: &PushAs) -> Result<(), RegistryError> {
+    let PushAs::Immutable(tag) = push_as else { return Ok(()) };
+    match to.find(&Name::Tag(tag.clone())).await? {
+        Some(there) if there != *manifest.digest() => Err(RegistryError::taken(to.place(), tag, &there, manifest.digest())),
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ mod support;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use relrun_registry::{ClientOptions, Name, Naming, Pushed, RegistryError, Transfer};
+use relrun_registry::{ClientOptions, Name, PushAs, Pushed, RegistryError, Transfer};
 use support::proxy::{Fate, Proxy, answer};
 use support::{artifact, blob, logged_in, noise, open, plain, tag};
 
@@ -140,7 +140,7 @@ async fn a_registry_that_is_busy_is_given_the_time_it_asks_for() {
     let started = Instant::now();
     let made = artifact(vec![blob(noise(1000, 1))]);
     let transfer = Transfer { parallel: 1, ..Transfer::new(".") };
-    let delivery = transfer.push(&*repository, &made, &Naming::Immutable(tag("1"))).await.unwrap();
+    let delivery = transfer.push(&*repository, &made, &PushAs::Immutable(tag("1"))).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
     assert_eq!(repository.find(&Name::Tag(tag("1"))).await.unwrap(), Some(delivery.digest));
 }
@@ -310,4 +310,56 @@ async fn nobody_there_is_an_error_soon() {
             && error.to_string().ends_with("Connection refused (os error 111) (tried 4 times)"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_registry_with_immutable_tags_of_its_own_is_understood() {
+    let (ours, theirs) = (artifact(vec![blob("ours")]), artifact(vec![blob("theirs")]));
+    let there = String::from_utf8(theirs.manifest.bytes().to_vec()).unwrap();
+    let refused = r#"{"errors":[{"code":"TAG_INVALID","message":"the tag exists and cannot be overwritten"}]}"#;
+    // Somebody else comes between the look and the push.
+    let proxy = Proxy::before(nowhere(), move |line, before| match (line.split(' ').next().unwrap(), before) {
+        ("GET", 0) => answer("404 Not Found", "", r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#),
+        ("GET", _) => answer("200 OK", "content-type: application/vnd.oci.image.manifest.v1+json\r\n", &there),
+        _ => answer("400 Bad Request", "", refused),
+    })
+    .await;
+    let repository = open(logged_in(&proxy.host()), &proxy.host(), "acme/shop").await;
+    let error = repository.push_manifest(&ours.manifest, &PushAs::Immutable(tag("1"))).await.unwrap_err();
+    let RegistryError::TagTaken { there, here, .. } = &error else { panic!("{error}") };
+    assert_eq!((&**there, &**here), (theirs.manifest.digest(), ours.manifest.digest()));
+    assert_eq!(proxy.requests("PUT").len(), 1);
+}
+
+#[tokio::test]
+async fn chunks_that_are_too_large_become_smaller() {
+    let server = plain();
+    // Something on the way takes 600,000 bytes at most.
+    let largest = |head: &str| {
+        let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
+        length.unwrap_or(0) > 600_000
+    };
+    let proxy =
+        Proxy::with_heads(server.address(), move |head, _| if largest(head) { answer("413 Too Large", "", "") } else { Fate::Pass }).await;
+    let options = ClientOptions { chunk: 2 << 20, ..logged_in(&proxy.host()) };
+    let repository = open(options, &proxy.host(), "acme/shop").await;
+    let bytes = noise(1_500_000, 1);
+    let large = blob(bytes.clone());
+    assert_eq!(repository.push_blob(&large, None).await.unwrap(), Pushed::Sent);
+    assert_eq!(repository.pull_bytes(large.descriptor(), 1_500_000).await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_proxy_is_used_for_all_but_the_loopback() {
+    let proxy = Proxy::before(nowhere(), |_, _| answer("200 OK", "", r#"{"tags":["1"]}"#)).await;
+    let url = format!("http://someone:planted@{}", proxy.host());
+    let mut options = ClientOptions { proxy: Some(url.parse().unwrap()), ..support::options() };
+    assert!(!format!("{options:?}").contains("planted"), "{options:?}");
+    options.plain_http = vec!["registry.invalid".to_owned(), nowhere().to_string()];
+    let far = open(options.clone(), "registry.invalid", "acme/shop").await;
+    assert_eq!(far.list_tags().await.unwrap(), [tag("1")]);
+    assert!(proxy.requests("GET")[0].starts_with("GET http://registry.invalid/v2/acme/shop/tags/list"));
+    let near = open(options, &nowhere().to_string(), "acme/shop").await;
+    assert!(near.list_tags().await.is_err());
+    assert_eq!(proxy.requests("GET").len(), 1);
 }

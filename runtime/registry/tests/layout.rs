@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use relrun_registry::{Layout, Name, Naming, PushAs, Pushed, RegistryError, Repository, Transfer};
+use relrun_registry::{Layout, Name, PushAs, Pushed, RegistryError, Repository, Transfer};
 use support::{artifact, blob, image, images, noise, tag};
 
 #[tokio::test]
@@ -15,9 +15,9 @@ async fn what_is_pushed_is_pulled_again() {
     let made = artifact(vec![blob(noise(100_000, 1)), blob(noise(10, 2))]);
     let transfer = Transfer::new(folder.path());
     assert_eq!(repository.list_tags().await.unwrap(), []);
-    let delivery = transfer.push(repository, &made, &Naming::Movable(tag("1.4.2"))).await.unwrap();
+    let delivery = transfer.push(repository, &made, &PushAs::Tagged(tag("1.4.2"))).await.unwrap();
     assert!(delivery.blobs.iter().all(|(_, pushed)| *pushed == Pushed::Sent) && delivery.blobs.len() == 3);
-    let again = transfer.push(repository, &made, &Naming::Immutable(tag("1.4.2"))).await.unwrap();
+    let again = transfer.push(repository, &made, &PushAs::Immutable(tag("1.4.2"))).await.unwrap();
     assert!(again.blobs.iter().all(|(_, pushed)| *pushed == Pushed::Existed));
     let manifest = repository.resolve(&Name::Tag(tag("1.4.2"))).await.unwrap();
     assert_eq!((&manifest, manifest.digest()), (&made.manifest, &delivery.digest));
@@ -36,13 +36,13 @@ async fn a_tag_that_never_changes_refuses_another_content() {
     let repository: &dyn Repository = &layout;
     let (one, two) = (artifact(vec![blob("one")]), artifact(vec![blob("two")]));
     let transfer = Transfer::new(folder.path());
-    transfer.push(repository, &one, &Naming::Immutable(tag("1"))).await.unwrap();
-    let error = transfer.push(repository, &two, &Naming::Immutable(tag("1"))).await.unwrap_err();
+    transfer.push(repository, &one, &PushAs::Immutable(tag("1"))).await.unwrap();
+    let error = transfer.push(repository, &two, &PushAs::Immutable(tag("1"))).await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains(one.manifest.digest().as_ref()) && text.contains(two.manifest.digest().as_ref()), "{text}");
     assert!(matches!(error, RegistryError::TagTaken { .. }));
     assert!(!repository.has_blob(two.blobs[1].descriptor()).await.unwrap(), "nothing of it was sent");
-    transfer.push(repository, &two, &Naming::Movable(tag("1"))).await.unwrap();
+    transfer.push(repository, &two, &PushAs::Tagged(tag("1"))).await.unwrap();
     assert_eq!(repository.find(&Name::Tag(tag("1"))).await.unwrap().as_ref(), Some(two.manifest.digest()));
     repository.tag(one.manifest.digest(), &tag("old")).await.unwrap();
     repository.delete_tag(&tag("1")).await.unwrap();
@@ -57,8 +57,8 @@ async fn an_index_is_copied_with_all_that_it_names() {
     let (from, to) = (Layout::at(folder.path().join("from")), Layout::at(folder.path().join("to")));
     let transfer = Transfer::new(folder.path());
     let (parts, index) = images(folder.path());
-    transfer.push_index(&from, &parts, &index, &Naming::Immutable(tag("all"))).await.unwrap();
-    let delivery = transfer.copy(&from, &Name::Tag(tag("all")), &to, &Naming::Movable(tag("all"))).await.unwrap();
+    transfer.push_index(&from, &parts, &index, &PushAs::Immutable(tag("all"))).await.unwrap();
+    let delivery = transfer.copy(&from, &Name::Tag(tag("all")), &to, &PushAs::Tagged(tag("all"))).await.unwrap();
     assert_eq!((&delivery.digest, delivery.blobs.len()), (index.digest(), 4));
     for part in &parts {
         assert_eq!(to.resolve(&Name::Digest(part.manifest.digest().clone())).await.unwrap(), part.manifest);
@@ -73,7 +73,7 @@ async fn many_writers_lose_no_tag() {
         let layout = layout.clone();
         tokio::spawn(async move {
             let made = artifact(vec![blob(format!("content {number}"))]);
-            Transfer::new(".").push(&layout, &made, &Naming::Movable(tag(&format!("v{number}")))).await.unwrap();
+            Transfer::new(".").push(&layout, &made, &PushAs::Tagged(tag(&format!("v{number}")))).await.unwrap();
         })
     });
     for push in pushes.collect::<Vec<_>>() {
@@ -83,13 +83,39 @@ async fn many_writers_lose_no_tag() {
 }
 
 #[tokio::test]
+async fn of_many_who_claim_a_tag_one_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::at(folder.path().join("layout"));
+    let pushes = (0..12).map(|number| {
+        let layout = layout.clone();
+        tokio::spawn(async move {
+            let made = artifact(vec![blob(format!("content {number}"))]);
+            for part in &made.blobs {
+                layout.push_blob(part, None).await.unwrap();
+            }
+            layout.push_manifest(&made.manifest, &PushAs::Immutable(tag("1"))).await
+        })
+    });
+    let (mut won, mut told) = (Vec::new(), 0);
+    for push in pushes.collect::<Vec<_>>() {
+        match push.await.unwrap() {
+            Ok(digest) => won.push(digest),
+            Err(RegistryError::TagTaken { .. }) => told += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let repository: &dyn Repository = &layout;
+    assert_eq!((won.len(), told, repository.find(&Name::Tag(tag("1"))).await.unwrap()), (1, 11, won.pop()));
+}
+
+#[tokio::test]
 async fn what_is_damaged_or_foreign_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout::at(folder.path().join("layout"));
     let repository: &dyn Repository = &layout;
     let made = artifact(vec![blob("content")]);
     assert!(layout.push_manifest(&made.manifest, &PushAs::ByDigest).await.unwrap_err().is_not_found(), "its blobs are not there");
-    Transfer::new(".").push(repository, &made, &Naming::Movable(tag("1"))).await.unwrap();
+    Transfer::new(".").push(repository, &made, &PushAs::Tagged(tag("1"))).await.unwrap();
     let layer = made.blobs[1].descriptor();
     fs::write(repository.local_blob(layer.digest()).unwrap(), "CONTENT").unwrap();
     assert!(matches!(repository.pull_bytes(layer, 100).await, Err(RegistryError::Digest { .. })));
@@ -98,7 +124,7 @@ async fn what_is_damaged_or_foreign_is_refused() {
 
     let foreign = tempfile::tempdir().unwrap();
     fs::write(foreign.path().join("thesis.txt"), "two years of work").unwrap();
-    let error = Transfer::new(".").push(&Layout::at(foreign.path()), &made, &Naming::ByDigest).await.unwrap_err();
+    let error = Transfer::new(".").push(&Layout::at(foreign.path()), &made, &PushAs::ByDigest).await.unwrap_err();
     assert!(error.to_string().ends_with("it holds something else than an OCI image layout"), "{error}");
     assert_eq!(fs::read_dir(foreign.path()).unwrap().count(), 1);
     assert!(Layout::at(foreign.path()).list_tags().await.is_err());
@@ -110,7 +136,7 @@ async fn skopeo_reads_what_was_written_and_writes_what_is_read() {
     let path = folder.path().join("layout");
     let layout = Layout::at(&path);
     let made = image(folder.path(), "hello", "linux/amd64");
-    Transfer::new(folder.path()).push(&layout, &made, &Naming::Movable(tag("1.4.2"))).await.unwrap();
+    Transfer::new(folder.path()).push(&layout, &made, &PushAs::Tagged(tag("1.4.2"))).await.unwrap();
     let copy = folder.path().join("copy");
     let skopeo = |words: &[&str]| {
         let ran = std::process::Command::new("skopeo").args(words).output().expect("skopeo is there: `cargo xtask test` installs it");

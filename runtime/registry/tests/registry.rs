@@ -5,8 +5,9 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use relrun_registry::{Client, ClientOptions, Credential, Layout, Name, Naming, Pushed, RegistryError, Repository, Transfer};
+use relrun_registry::{Client, ClientOptions, Credential, Layout, Name, PushAs, Pushed, RegistryError, Repository, Transfer};
 use relrun_tests::registry::{RegistryServer, RegistrySetup};
 use support::{USER, artifact, blob, image, images, logged_in, noise, open, options, plain, tag};
 
@@ -22,9 +23,9 @@ async fn what_is_pushed_is_pulled_again_and_sent_once() {
     let transfer = Transfer::new(folder.path());
     assert_eq!(repository.list_tags().await.unwrap(), []);
     assert_eq!(repository.find(&Name::Tag(tag("1.4.2"))).await.unwrap(), None);
-    let delivery = transfer.push(repository, &made, &Naming::Immutable(tag("1.4.2"))).await.unwrap();
+    let delivery = transfer.push(repository, &made, &PushAs::Immutable(tag("1.4.2"))).await.unwrap();
     assert!(delivery.blobs.iter().all(|(_, pushed)| *pushed == Pushed::Sent), "{delivery:?}");
-    let again = transfer.push(repository, &made, &Naming::Immutable(tag("1.4.2"))).await.unwrap();
+    let again = transfer.push(repository, &made, &PushAs::Immutable(tag("1.4.2"))).await.unwrap();
     assert!(again.blobs.iter().all(|(_, pushed)| *pushed == Pushed::Existed), "{again:?}");
 
     let manifest = repository.resolve(&Name::Tag(tag("1.4.2"))).await.unwrap();
@@ -38,7 +39,7 @@ async fn what_is_pushed_is_pulled_again_and_sent_once() {
     assert!(matches!(error, RegistryError::TooLarge { limit: 299_999, .. }));
 
     let other = artifact(vec![blob("other")]);
-    let error = transfer.push(repository, &other, &Naming::Immutable(tag("1.4.2"))).await.unwrap_err().to_string();
+    let error = transfer.push(repository, &other, &PushAs::Immutable(tag("1.4.2"))).await.unwrap_err().to_string();
     assert!(error.contains(made.manifest.digest().as_ref()) && error.contains(other.manifest.digest().as_ref()), "{error}");
     repository.tag(made.manifest.digest(), &tag("prod-candidate")).await.unwrap();
     assert_eq!(repository.list_tags().await.unwrap(), [tag("1.4.2"), tag("prod-candidate")]);
@@ -68,8 +69,8 @@ async fn skopeo_inspects_and_copies_what_was_pushed() {
     let repository = open(options, &server.host(), "acme/image").await;
     let transfer = Transfer::new(folder.path());
     let (parts, index) = images(folder.path());
-    transfer.push(&*repository, &parts[0], &Naming::Immutable(tag("one"))).await.unwrap();
-    transfer.push_index(&*repository, &parts, &index, &Naming::Immutable(tag("all"))).await.unwrap();
+    transfer.push(&*repository, &parts[0], &PushAs::Immutable(tag("one"))).await.unwrap();
+    transfer.push_index(&*repository, &parts, &index, &PushAs::Immutable(tag("all"))).await.unwrap();
 
     let (at, ca) = (format!("docker://{}/acme/image", server.host()), server.ca_file());
     let ca = ca.parent().unwrap().to_str().unwrap();
@@ -83,7 +84,7 @@ async fn skopeo_inspects_and_copies_what_was_pushed() {
     assert_eq!(layout.resolve(&Name::Tag(tag("all"))).await.unwrap(), index);
 
     // And back again from skopeo's directory, as a layout is pushed, with all that the index names.
-    let delivery = transfer.copy(&layout, &Name::Tag(tag("all")), &*repository, &Naming::Immutable(tag("back"))).await.unwrap();
+    let delivery = transfer.copy(&layout, &Name::Tag(tag("all")), &*repository, &PushAs::Immutable(tag("back"))).await.unwrap();
     assert_eq!(&delivery.digest, index.digest());
     assert!(delivery.blobs.iter().all(|(_, pushed)| *pushed == Pushed::Existed));
 }
@@ -97,11 +98,11 @@ async fn a_copy_within_a_registry_sends_nothing() {
     let to = client.open(&support::place(&server.host(), "acme/shop")).await.unwrap();
     let transfer = Transfer::new(folder.path());
     let made = image(folder.path(), "one", "linux/amd64");
-    transfer.push(&*from, &made, &Naming::Movable(tag("1"))).await.unwrap();
-    let delivery = transfer.copy(&*from, &Name::Tag(tag("1")), &*to, &Naming::Movable(tag("1"))).await.unwrap();
+    transfer.push(&*from, &made, &PushAs::Tagged(tag("1"))).await.unwrap();
+    let delivery = transfer.copy(&*from, &Name::Tag(tag("1")), &*to, &PushAs::Tagged(tag("1"))).await.unwrap();
     assert!(delivery.blobs.iter().all(|(_, pushed)| *pushed == Pushed::Mounted), "{delivery:?}");
     let layout = Layout::at(folder.path().join("layout"));
-    transfer.copy(&*to, &Name::Tag(tag("1")), &layout, &Naming::Movable(tag("1"))).await.unwrap();
+    transfer.copy(&*to, &Name::Tag(tag("1")), &layout, &PushAs::Tagged(tag("1"))).await.unwrap();
     assert_eq!(layout.resolve(&Name::Tag(tag("1"))).await.unwrap(), made.manifest);
 }
 
@@ -111,7 +112,7 @@ async fn who_may_not_is_told_what_to_type_and_no_secret() {
     let made = artifact(vec![blob("content")]);
     let push = async |options: ClientOptions| {
         let repository = open(options, &server.host(), "acme/shop").await;
-        Transfer::new(".").push(&*repository, &made, &Naming::Movable(tag("1"))).await.unwrap_err()
+        Transfer::new(".").push(&*repository, &made, &PushAs::Tagged(tag("1"))).await.unwrap_err()
     };
     let nobody = push(options()).await;
     assert!(matches!(&nobody, RegistryError::Denied { status: 401, help, .. } if help.contains("docker login")), "{nobody:?}");
@@ -149,6 +150,12 @@ fn a_credential_helper_is_asked() {
     fs::write(&helper, "#!/bin/sh\ncat >/dev/null\necho planted-secret\nexit 1\n").unwrap();
     let (pushed, said) = push(r#"{"credsStore":"relrun-test"}"#.to_owned());
     assert!(!pushed && said.contains("the credential helper failed") && !said.contains("planted"), "{said}");
+    // One that waits for a person who is not there keeps nobody from ending.
+    fs::write(&helper, "#!/bin/sh\nexec sleep 20\n").unwrap();
+    let started = Instant::now();
+    let (pushed, said) = push(r#"{"credsStore":"relrun-test"}"#.to_owned());
+    assert!(!pushed && said.contains("did not answer in time"), "{said}");
+    assert!(started.elapsed() < Duration::from_secs(15));
 }
 
 #[tokio::test]
@@ -156,7 +163,9 @@ fn a_credential_helper_is_asked() {
 async fn push_with_the_helper() {
     // All ignored tests may be asked for at once.
     let (Ok(host), Ok(config)) = (std::env::var("RELRUN_TEST_REGISTRY"), std::env::var("RELRUN_TEST_CONFIG")) else { return };
-    let repository = open(ClientOptions { docker_config: Some(config.into()), ..options() }, &host, "acme/shop").await;
+    let mut options = ClientOptions { docker_config: Some(config.into()), ..options() };
+    options.timeouts.helper = Duration::from_secs(2);
+    let repository = open(options, &host, "acme/shop").await;
     repository.push_blob(&blob(host), None).await.unwrap();
 }
 

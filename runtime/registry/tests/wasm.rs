@@ -7,7 +7,7 @@ mod support;
 use bytes::Bytes;
 use relrun_registry::spec::MediaType;
 use relrun_registry::wasm::{self, CONFIG_TYPE, Interface, LAYER_TYPE, WasmConfig, WasmPlan};
-use relrun_registry::{ArtifactPlan, Blob, Layout, Name, Naming, Transfer, canonical_json};
+use relrun_registry::{ArtifactPlan, Blob, Layout, Name, PushAs, Transfer, canonical_json};
 use support::{blob, logged_in, open, plain, tag};
 
 fn component(name: &str) -> Bytes {
@@ -20,7 +20,7 @@ async fn a_component_is_pulled_as_it_was_pushed() {
     let repository = open(logged_in(&server.host()), &server.host(), "acme/plugin").await;
     let plan = WasmPlan { target: Some("relrun:plugin/step@0.1.0".to_owned()), ..WasmPlan::default() };
     let made = plan.build(component("log")).unwrap();
-    Transfer::new(".").push(&*repository, &made, &Naming::Immutable(tag("0.1.0"))).await.unwrap();
+    Transfer::new(".").push(&*repository, &made, &PushAs::Immutable(tag("0.1.0"))).await.unwrap();
     let pulled = wasm::pull(&*repository, &Name::Tag(tag("0.1.0")), 1 << 20).await.unwrap();
     assert_eq!((&pulled.bytes, &pulled.digest), (&component("log"), made.manifest.digest()));
     assert_eq!(pulled.interface.imports, ["acme:shop/log@0.1.0"]);
@@ -73,7 +73,7 @@ async fn what_only_pretends_to_be_a_component_is_refused() {
     ];
     for (config, layers, text) in cases {
         let artifact = ArtifactPlan { config: Some(config), layers, ..ArtifactPlan::default() }.build().unwrap();
-        Transfer::new(folder.path()).push(&layout, &artifact, &Naming::Movable(tag("x"))).await.unwrap();
+        Transfer::new(folder.path()).push(&layout, &artifact, &PushAs::Tagged(tag("x"))).await.unwrap();
         let error = wasm::pull(&layout, &Name::Tag(tag("x")), 1 << 20).await.unwrap_err().to_string();
         assert!(error.contains(text), "{error}");
     }

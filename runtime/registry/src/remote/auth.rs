@@ -13,14 +13,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::options::{ClientOptions, Credential};
 use crate::RegistryError;
-use crate::blob::blocking;
 
-/// No helper may take longer.
-const LONGEST_HELP: Duration = Duration::from_secs(30);
 /// How long a token lasts that does not say so, as the specification has it.
 const TOKEN_LASTS: u64 = 60;
 
@@ -151,11 +149,10 @@ pub(super) async fn credential(options: &ClientOptions, registry: &str) -> Resul
     };
     // What docker itself writes for its own registry.
     let server = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry }.to_owned();
-    // A helper is a program, and one that asks a person may never end.
-    let asked = blocking(move || Ok(docker_credential::get_credential_from_reader(Cursor::new(config.as_slice()), &server)));
-    let found = tokio::time::timeout(LONGEST_HELP, asked)
-        .await
-        .map_err(|_| unhelped(registry, path, "the credential helper did not answer in time"))??;
+    let wait = options.timeouts.helper;
+    let late = |_| unhelped(registry, path, "the credential helper did not answer in time");
+    let found = tokio::time::timeout(wait, ask(config, server)?).await.map_err(late)?;
+    let found = found.map_err(|_| unhelped(registry, path, "it could not be read to its end"))?;
     match found {
         Ok(DockerCredential::UsernamePassword(user, password)) if user == "<token>" => {
             Ok(Some(Credential::IdentityToken(Zeroizing::new(password))))
@@ -166,6 +163,20 @@ pub(super) async fn credential(options: &ClientOptions, registry: &str) -> Resul
         Err(CredentialRetrievalError::HelperFailure { stdout, .. }) if stdout.contains("credentials not found") => Ok(None),
         Err(error) => Err(unhelped(registry, path, said(&error))),
     }
+}
+
+type Found = Result<DockerCredential, CredentialRetrievalError>;
+
+/// Asks docker's config, and the helper that it names, on a thread that nobody waits for: a helper is a program, and one that asks a person may
+/// never end, which must not keep this process from ending.
+fn ask(config: Zeroizing<Vec<u8>>, server: String) -> Result<oneshot::Receiver<Found>, RegistryError> {
+    let (sender, receiver) = oneshot::channel();
+    let work = move || {
+        // Where nobody waits any more, the answer is of no use.
+        let _ = sender.send(docker_credential::get_credential_from_reader(Cursor::new(config.as_slice()), &server));
+    };
+    let started = std::thread::Builder::new().name("credentials".to_owned()).spawn(work);
+    started.map(|_| receiver).map_err(|source| RegistryError::Io { doing: "start a thread".to_owned(), source })
 }
 
 /// Says what went wrong in our own words: the crate's own hold what a helper wrote, which may be the secret.

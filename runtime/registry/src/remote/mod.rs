@@ -145,6 +145,44 @@ impl Remote {
         }
     }
 
+    async fn put_manifest(&self, manifest: &Manifest, name: &Name) -> Result<Digest, RegistryError> {
+        let mut call = self.manifest_call(Method::PUT, name, "push", Right::Push)?;
+        call.headers.push((CONTENT_TYPE, manifest.media_type().to_string()));
+        call.body = manifest.bytes().clone();
+        let response = self.host.send(&call).await?;
+        if !response.status().is_success() {
+            return Err(self.host.refusal(&call, response).await);
+        }
+        let said = text(response.headers(), "docker-content-digest").and_then(|said| said.parse::<Digest>().ok());
+        match said {
+            Some(said) if said.algorithm() == manifest.digest().algorithm() && said != *manifest.digest() => {
+                Err(call.nonsense(format!("it calls the manifest {said}, and it is {}", manifest.digest())))
+            }
+            _ => Ok(manifest.digest().clone()),
+        }
+    }
+
+    /// Pushes under a tag that never changes: looks before, and looks again after.
+    async fn put_once(&self, manifest: &Manifest, tag: &Tag) -> Result<Digest, RegistryError> {
+        let (own, name): (&dyn Repository, _) = (self, Name::Tag(tag.clone()));
+        let compared = |there: Digest| {
+            let same = there == *manifest.digest();
+            if same { Ok(there) } else { Err(RegistryError::taken(&self.place, tag, &there, manifest.digest())) }
+        };
+        if let Some(there) = own.find(&name).await? {
+            return compared(there);
+        }
+        let pushed = self.put_manifest(manifest, &name).await;
+        match (own.find(&name).await?, pushed) {
+            // One with immutable tags of its own refuses what comes second.
+            (Some(there), _) => compared(there),
+            (None, Err(error)) => Err(error),
+            (None, Ok(_)) => {
+                Err(RegistryError::NotFound { at: format!("{}{name}, which was just pushed,", self.place), codes: Vec::new() })
+            }
+        }
+    }
+
     /// Returns one page of tags, and where the next one is.
     async fn tags_once(&self, call: &Call) -> Result<(Vec<Tag>, Option<Url>), Failure> {
         #[derive(serde::Deserialize)]
@@ -207,23 +245,10 @@ impl Repository for Remote {
     }
 
     async fn push_manifest(&self, manifest: &Manifest, push_as: &PushAs) -> Result<Digest, RegistryError> {
-        let name = match push_as {
-            PushAs::Tagged(tag) => Name::Tag(tag.clone()),
-            PushAs::ByDigest | PushAs::Part => Name::Digest(manifest.digest().clone()),
-        };
-        let mut call = self.manifest_call(Method::PUT, &name, "push", Right::Push)?;
-        call.headers.push((CONTENT_TYPE, manifest.media_type().to_string()));
-        call.body = manifest.bytes().clone();
-        let response = self.host.send(&call).await?;
-        if !response.status().is_success() {
-            return Err(self.host.refusal(&call, response).await);
-        }
-        let said = text(response.headers(), "docker-content-digest").and_then(|said| said.parse::<Digest>().ok());
-        match said {
-            Some(said) if said.algorithm() == manifest.digest().algorithm() && said != *manifest.digest() => {
-                Err(call.nonsense(format!("it calls the manifest {said}, and it is {}", manifest.digest())))
-            }
-            _ => Ok(manifest.digest().clone()),
+        match push_as {
+            PushAs::Tagged(tag) => self.put_manifest(manifest, &Name::Tag(tag.clone())).await,
+            PushAs::Immutable(tag) => self.put_once(manifest, tag).await,
+            PushAs::ByDigest | PushAs::Part => self.put_manifest(manifest, &Name::Digest(manifest.digest().clone())).await,
         }
     }
 

@@ -9,7 +9,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 /// How a client reaches registries.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientOptions {
     /// Docker's `config.json`, for its `auths`, `credHelpers` and `credsStore`. A file that does not exist holds nothing.
     pub docker_config: Option<PathBuf>,
@@ -27,6 +27,22 @@ pub struct ClientOptions {
     pub retry: Retry,
     /// Blobs larger than this are sent in chunks of it, in bytes; so much is in memory for each blob on its way.
     pub chunk: u64,
+}
+
+impl fmt::Debug for ClientOptions {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ClientOptions")
+            .field("docker_config", &self.docker_config)
+            .field("credentials", &self.credentials)
+            .field("ca_files", &self.ca_files)
+            .field("plain_http", &self.plain_http)
+            // Its URL may hold a password.
+            .field("proxy", &self.proxy.as_ref().and_then(Url::host_str))
+            .field("timeouts", &self.timeouts)
+            .field("retry", &self.retry)
+            .field("chunk", &self.chunk)
+            .finish()
+    }
 }
 
 impl Default for ClientOptions {
@@ -55,12 +71,14 @@ pub struct Timeouts {
     pub idle: Duration,
     /// The slowest that bytes may go, in bytes a second.
     pub slowest: u64,
+    /// Until a credential helper has answered.
+    pub helper: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { connect: seconds(10), answer: seconds(60), idle: seconds(30), slowest: 16 << 10 }
+        Self { connect: seconds(10), answer: seconds(60), idle: seconds(30), slowest: 16 << 10, helper: seconds(30) }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use reqwest::redirect::{Attempt, Policy};
@@ -103,7 +104,8 @@ pub(super) async fn reach(http: reqwest::Client, options: Arc<ClientOptions>, re
     let (plain, tls) = (url("http")?, url("https")?);
     let asked = options.plain_http.iter().any(|one| one == registry);
     let base = if asked || (is_loopback(&plain) && !speaks_tls(&http, &tls, options.timeouts.answer).await) { plain } else { tls };
-    Ok(Host { http, options, registry: registry.to_owned(), base, pass: Pass::default(), credential: OnceCell::new() })
+    let chunk = AtomicU64::new(options.chunk);
+    Ok(Host { chunk, http, options, registry: registry.to_owned(), base, pass: Pass::default(), credential: OnceCell::new() })
 }
 
 /// Returns whether a server answers to TLS. Only what plainly answers in something else is said not to: TLS that fails is not let go.

@@ -90,7 +90,7 @@ impl Remote {
             StatusCode::CREATED if mount_from.is_some() => Ok(Opened::Mounted),
             StatusCode::ACCEPTED => {
                 let least = text(response.headers(), "oci-chunk-min-length").and_then(|text| text.parse().ok()).unwrap_or(1);
-                let chunk = self.host.options.chunk.max(least).max(1);
+                let chunk = self.host.chunk().max(least);
                 Ok(Opened::Session(Session { location: self.location(&call, &response)?, offset: 0, chunk }))
             }
             _ => Err(Failure::Final(self.host.refusal(&call, response).await)),
@@ -145,6 +145,10 @@ impl Remote {
             // It is not where it was thought to be: it is asked where it is.
             StatusCode::RANGE_NOT_SATISFIABLE => Err(Failure::again(self.host.refusal(&call, response).await, None)),
             StatusCode::NOT_FOUND => Err(forgotten(&call)),
+            StatusCode::PAYLOAD_TOO_LARGE if self.host.shrink_chunk() => {
+                session.chunk = self.host.chunk();
+                Err(Failure::again(self.host.refusal(&call, response).await, None))
+            }
             _ => Err(Failure::Final(self.host.refusal(&call, response).await)),
         }
     }
@@ -178,6 +182,9 @@ impl Remote {
         match response.status() {
             StatusCode::CREATED | StatusCode::NO_CONTENT | StatusCode::ACCEPTED | StatusCode::OK => Ok(()),
             StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE => Err(forgotten(&call)),
+            StatusCode::PAYLOAD_TOO_LARGE if !call.body.is_empty() && self.host.shrink_chunk() => {
+                Err(Failure::again(self.host.refusal(&call, response).await, None))
+            }
             _ => Err(Failure::Final(self.host.refusal(&call, response).await)),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +21,9 @@ use crate::{OciCode, RegistryError, Tries};
 const LARGEST_ERROR: u64 = 64 << 10;
 /// No token server's answer is larger, in bytes.
 const LARGEST_TOKEN: u64 = 1 << 20;
+
+/// Nothing that calls itself a registry takes less at once, in bytes.
+const SMALLEST_CHUNK: u64 = 256 << 10;
 
 /// A request.
 pub(super) struct Call {
@@ -54,6 +58,8 @@ pub(super) struct Host {
     pub(super) base: Url,
     pub(super) pass: Pass,
     pub(super) credential: OnceCell<Option<Credential>>,
+    /// How much of a blob goes at once, in bytes: as the options say, or less where something on the way takes no more.
+    pub(super) chunk: AtomicU64,
 }
 
 impl Host {
@@ -66,6 +72,18 @@ impl Host {
                 Err(failure) => backoff.pause(failure).await?,
             }
         }
+    }
+
+    pub(super) fn chunk(&self) -> u64 {
+        self.chunk.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Sends smaller chunks from now on; returns whether there are any.
+    pub(super) fn shrink_chunk(&self) -> bool {
+        let now = self.chunk();
+        let smaller = (now / 2).max(SMALLEST_CHUNK);
+        self.chunk.fetch_min(smaller, Ordering::Relaxed);
+        smaller < now
     }
 
     pub(super) fn backoff(&self) -> Backoff {

@@ -37,6 +37,7 @@ pub(crate) fn options() -> ClientOptions {
             answer: Duration::from_secs(5),
             idle: Duration::from_secs(2),
             slowest: 16 << 10,
+            helper: Duration::from_secs(5),
         },
         chunk: 64 << 10,
         ..ClientOptions::default()

@@ -41,6 +41,11 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Stands before `server`. `judge` is given each request's first line and how many of the same method came before.
     pub(crate) async fn before(server: SocketAddr, judge: impl Fn(&str, usize) -> Fate + Send + Sync + 'static) -> Self {
+        Self::with_heads(server, move |head, before| judge(head.lines().next().unwrap_or_default(), before)).await
+    }
+
+    /// Stands before `server`. `judge` is given each request's whole head.
+    pub(crate) async fn with_heads(server: SocketAddr, judge: impl Fn(&str, usize) -> Fate + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -73,8 +78,7 @@ impl Drop for Proxy {
 
 async fn serve(mut client: TcpStream, server: SocketAddr, log: &Mutex<Vec<String>>, judge: &Judge) -> std::io::Result<()> {
     let Some((head, mut body)) = read_head(&mut client).await? else { return Ok(()) };
-    let first = head.lines().next().unwrap_or_default().to_owned();
-    let method = first.split(' ').next().unwrap_or_default().to_owned();
+    let method = head.split(' ').next().unwrap_or_default().to_owned();
     let before = {
         let mut heads = log.lock().unwrap();
         let before = heads.iter().filter(|head| head.starts_with(&method)).count();
@@ -82,7 +86,7 @@ async fn serve(mut client: TcpStream, server: SocketAddr, log: &Mutex<Vec<String
         before
     };
     let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0_usize);
-    match judge(&first, before) {
+    match judge(&head, before) {
         Fate::Answer(text) => {
             drain(&mut client, length - body.len()).await?;
             client.write_all(text.as_bytes()).await?;
