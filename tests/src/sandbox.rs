@@ -115,15 +115,30 @@ impl Sandbox {
         self.start(words).wait()
     }
 
+    /// Runs a shell script as the root of a user and mount namespace of its own, in which it may mount what it likes. `relrun` is on its path.
+    pub fn script(&self, script: &str) -> Ran {
+        let folder = program();
+        let path = format!("{}:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin", folder.parent().unwrap().display());
+        let mut command = Command::new("unshare");
+        command.args(["-Urm", "sh", "-c", script]);
+        self.spawn(command, &[("PATH", &path)]).wait()
+    }
+
     /// Starts relrun.
     pub fn start(&self, words: &[&str]) -> Running {
+        let mut command = Command::new(program());
+        command.args(words);
+        self.spawn(command, &[])
+    }
+
+    fn spawn(&self, mut command: Command, variables: &[(&str, &str)]) -> Running {
         let file = tempfile::Builder::new().prefix("output-").tempfile_in(self.folder.path()).unwrap();
         let (file, output) = file.keep().unwrap();
-        let child = Command::new(program())
-            .args(words)
+        let child = command
             .current_dir(self.root())
             .env_clear()
             .envs(&self.variables)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)

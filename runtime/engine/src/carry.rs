@@ -143,7 +143,7 @@ pub(crate) struct Cargo<'e> {
 
 impl<'e> Carrier<'e> {
     /// Takes a release up. Its `run-started` is in the journal already.
-    pub(crate) fn new(cargo: Cargo<'e>) -> Self {
+    pub(crate) fn new(cargo: Cargo<'e>) -> Result<Self, EngineError> {
         let release = cargo.journal.release();
         let by_name: HashMap<(String, Option<String>), StepId> = release
             .step_ids()
@@ -159,15 +159,18 @@ impl<'e> Carrier<'e> {
                 step_of[id.index()] = Some(step);
             }
         }
-        let wanted = |node: NodeId| {
-            step_of[node.index()]
-                .is_some_and(|step| release.is_selected(step) && !matches!(release.step(step).state, StepState::Succeeded(_)))
-        };
-        let finished: Vec<NodeId> = cargo.prepared.graph.topological().filter(|&node| !wanted(node)).collect();
+        let mut finished = Vec::new();
+        for node in cargo.prepared.graph.topological() {
+            let step = step_of[node.index()].filter(|&step| release.is_selected(step));
+            let wanted = step.map(|step| crate::survey::is_done(&cargo.workspace, release, step)).transpose()? == Some(false);
+            if !wanted {
+                finished.push(node);
+            }
+        }
         let schedule = Schedule::resume(&cargo.prepared.graph, finished);
         let (sender, messages) = mpsc::unbounded_channel();
         let (canceller, cancel) = Canceller::new();
-        Self {
+        Ok(Self {
             workspace: cargo.workspace,
             prepared: cargo.prepared,
             survey: cargo.survey,
@@ -200,7 +203,7 @@ impl<'e> Carrier<'e> {
             previous: cargo.previous,
             tally: Tally::default(),
             began: Instant::now(),
-        }
+        })
     }
 
     /// Carries it as far as it goes.

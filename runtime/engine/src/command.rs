@@ -254,7 +254,7 @@ impl Tools<'_> {
             aim: run.1,
             emit: self.emit,
             workspace: self.workspace,
-        });
+        })?;
         carrier.run().await
     }
 }

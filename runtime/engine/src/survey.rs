@@ -9,7 +9,7 @@ use crate::prepare::{LockFile, Prepared};
 use crate::values::Known;
 use crate::{EngineError, Workspace};
 use relrun_graph::NodeId;
-use relrun_ledger::{Digest, Failure, FailureKind, Outcome};
+use relrun_ledger::{Digest, Failure, FailureKind, Outcome, Release, StepId, StepKind, StepState};
 use relrun_manifest::{Capability, Namespace, Reads, ReadsFrom, Reference, Template};
 use relrun_store::Tree;
 use serde_json::Value;
@@ -245,15 +245,28 @@ impl JobInput {
 pub(crate) fn recall(workspace: &Workspace, fingerprint: Digest) -> Result<Option<Outcome>, EngineError> {
     let Some(bytes) = workspace.blobs.recall(fingerprint)? else { return Ok(None) };
     let Ok(outcome) = serde_json::from_slice::<Outcome>(&bytes) else { return Ok(None) };
+    Ok(if is_kept(workspace, &outcome)? { Some(outcome) } else { None })
+}
+
+/// Returns whether all that an outcome captured is in the store still: what is found to be damaged is set aside.
+pub(crate) fn is_kept(workspace: &Workspace, outcome: &Outcome) -> Result<bool, EngineError> {
     for digest in outcome.artifacts.values() {
-        let Ok(tree) = Tree::get(&*workspace.blobs, *digest) else { return Ok(None) };
+        let Ok(tree) = Tree::get(&*workspace.blobs, *digest) else { return Ok(false) };
         for blob in tree.blobs() {
             if !workspace.blobs.has(blob)? {
-                return Ok(None);
+                return Ok(false);
             }
         }
     }
-    Ok(Some(outcome))
+    Ok(true)
+}
+
+/// Returns whether a step is done and needs no run: an effect that succeeded, and a pure step of which nothing was lost.
+pub(crate) fn is_done(workspace: &Workspace, release: &Release, step: StepId) -> Result<bool, EngineError> {
+    match &release.step(step).state {
+        StepState::Succeeded(outcome) => Ok(release.start.steps[step.index()].kind == StepKind::Effect || is_kept(workspace, outcome)?),
+        _ => Ok(false),
+    }
 }
 
 /// Remembers what a fingerprint gave, and its parts for `why`.

@@ -96,7 +96,7 @@ impl StepRecord {
     /// Folds one event into the step, or says why it may not follow and leaves the step as it is.
     pub(crate) fn change(&mut self, event: &Event, decl: &StepDecl, at: Timestamp) -> Result<(), String> {
         match event {
-            Event::StepStarted { attempt, config, .. } => self.start(*attempt, *config, at),
+            Event::StepStarted { attempt, config, .. } => self.start(*attempt, *config, decl.kind, at),
             Event::Checkpoint { state, .. } => self.checkpoint(state, decl.kind),
             Event::StepSucceeded { outcome, origin, .. } => self.succeed(outcome, *origin, decl, at),
             Event::StepFailed { failure, .. } => self.fail(failure, at),
@@ -113,8 +113,10 @@ impl StepRecord {
         }
     }
 
-    fn start(&mut self, attempt: u32, config: Digest, at: Timestamp) -> Result<(), String> {
+    fn start(&mut self, attempt: u32, config: Digest, kind: StepKind, at: Timestamp) -> Result<(), String> {
         match self.state {
+            // What it made may be lost, and it may be made as often as one likes.
+            StepState::Succeeded(_) if kind == StepKind::Pure => {}
             StepState::Waiting | StepState::Failed(_) | StepState::Undone | StepState::Destroyed => {}
             _ => return Err(format!("it may not start from {}", self.state)),
         }
@@ -152,7 +154,7 @@ impl StepRecord {
             (Origin::Copied { .. }, StepKind::Effect) => self.must_be("copy", &[StepState::Waiting])?,
             // A pure step may have failed, or been found unfinished, before another release filled the cache.
             (Origin::Cached { .. } | Origin::Copied { .. }, StepKind::Pure) => match self.state {
-                StepState::Waiting | StepState::Running | StepState::Interrupted | StepState::Failed(_) => {}
+                StepState::Waiting | StepState::Running | StepState::Interrupted | StepState::Failed(_) | StepState::Succeeded(_) => {}
                 _ => return Err(format!("a cached outcome does not fit {}", self.state)),
             },
         }

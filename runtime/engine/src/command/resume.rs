@@ -204,18 +204,21 @@ pub(super) fn survey_rest(workspace: &Workspace, prepared: &Prepared, release: &
     if matches!(release.start.kind, ReleaseKind::Rollback { .. }) {
         return Ok(survey);
     }
-    let changed: Vec<String> = prepared
-        .graph
-        .topological()
-        .filter_map(|node| {
-            let environment = prepared.environment(node).map(|environment| environment.name.value.clone());
-            let name = &prepared.step(node).name.value;
-            let at = release.start.steps.iter().position(|decl| decl.name == *name && decl.environment == environment)?;
-            let left = !matches!(release.steps[at].state, StepState::Succeeded(_));
-            let pure = release.start.steps[at].kind == StepKind::Pure;
-            (left && pure && release.start.steps[at].fingerprint != survey.static_of(node)).then(|| release.start.steps[at].label())
-        })
-        .collect();
+    let mut changed = Vec::new();
+    for node in prepared.graph.topological() {
+        let environment = prepared.environment(node).map(|environment| environment.name.value.clone());
+        let name = &prepared.step(node).name.value;
+        let step = release.step_ids().find(|step| {
+            let decl = &release.start.steps[step.index()];
+            decl.name == *name && decl.environment == environment
+        });
+        let Some(step) = step else { continue };
+        let decl = &release.start.steps[step.index()];
+        let differs = decl.kind == StepKind::Pure && decl.fingerprint != survey.static_of(node);
+        if differs && !crate::survey::is_done(workspace, release, step)? {
+            changed.push(decl.label());
+        }
+    }
     if changed.is_empty() {
         return Ok(survey);
     }
