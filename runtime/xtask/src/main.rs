@@ -3,6 +3,7 @@
 //! All set-up happens here, visibly, because cargo hides what build scripts do. It must never do anything that a user of relrun needs:
 //! that is the binary's own work.
 
+mod bench;
 mod checkout;
 mod guests;
 mod servers;
@@ -22,6 +23,7 @@ usage: cargo xtask COMMAND
   site     set up everything, build relrun, and run the main job: examples/site
   test     set up everything, and run every test
   servers  install the servers that tests run against, where they are missing
+  bench    build relrun as it is shipped, measure it beside its peers, and write docs/benchmarks.md
   guests   make the guest toolchain if there is none, and build the guests
 ";
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let command: fn(&Checkout) -> Outcome = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["site"] => site::run,
         ["test"] => tests::run,
+        ["bench"] => bench::run_all,
         ["guests"] => guests::build_all,
         ["servers"] => |_| servers::ensure(),
         _ => {
