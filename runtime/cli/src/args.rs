@@ -135,6 +135,25 @@ pub(crate) enum Command {
         #[command(flatten)]
         run: Run,
     },
+    /// Deploy what is active in one environment to another, with the other's settings; nothing is built.
+    Promote {
+        /// The release; by default what is active in `--from`.
+        #[arg(value_name = "RELEASE", required_unless_present = "from", conflicts_with = "from")]
+        release: Option<ReleaseId>,
+        /// Whose active release.
+        #[arg(long, value_name = "ENV")]
+        from: Option<String>,
+        /// Where to.
+        #[arg(long, value_name = "ENV")]
+        to: String,
+        /// Which deployment.
+        #[arg(long, value_name = "NAME")]
+        deployment: Option<String>,
+        #[command(flatten)]
+        manifest: ManifestArg,
+        #[command(flatten)]
+        run: Run,
+    },
     /// Remove what is deployed, whatever its history.
     Destroy {
         /// Where.

@@ -26,6 +26,15 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
                 relrun_engine::command::RollbackRequest { environment: environment.clone(), to: *to, deployment: deployment.clone() };
             run::rollback(cli, manifest, &request, run).await
         }
+        Command::Promote { release, from, to, deployment, manifest, run } => {
+            let request = relrun_engine::command::PromoteRequest {
+                release: *release,
+                from: from.clone(),
+                to: to.clone(),
+                deployment: deployment.clone(),
+            };
+            run::promote(cli, manifest, &request, run).await
+        }
         Command::Destroy { environment, deployment, manifest, run } => {
             let request = relrun_engine::command::BackRequest {
                 release: None,

@@ -55,6 +55,11 @@ pub(crate) fn print(text: &str) -> Result<(), EngineError> {
     }
 }
 
+/// Writes what a person should see beside a result: it goes to standard error.
+pub(crate) fn note(text: &str) -> Result<(), EngineError> {
+    io::stderr().lock().write_all(text.as_bytes()).map_err(|error| EngineError::io("write to standard error", error))
+}
+
 /// Prints a result as one line of JSON.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), EngineError> {
     let text = serde_json::to_string(value).map_err(|error| EngineError::io("write JSON", io::Error::other(error)))?;

@@ -2,6 +2,8 @@
 
 mod apply;
 mod back;
+mod bring;
+mod promote;
 mod resume;
 mod rollback;
 mod same;
@@ -10,12 +12,14 @@ mod start;
 
 pub use apply::{Applied, ApplyRequest, apply, identity_of, is_done};
 pub use back::{BackRequest, destroy, undo};
+pub use promote::{PromoteRequest, Promotion, promote, promotion};
 pub use resume::{Resume, cancel, resume, retry_with};
 pub use rollback::{RollbackRequest, rollback};
 pub use same::Sought;
 pub use settle::{Word, approve, mark, settle};
 
 use crate::carry::{Carrier, CarryOptions, Secrecy, Stop};
+use crate::inputs::Inputs;
 use crate::journal::Journal;
 use crate::locks::{Locks, deployment_key, release_key};
 use crate::prepare::{LockFile, Prepared};
@@ -83,15 +87,27 @@ pub fn read(workspace: &Workspace, package: &str, id: ReleaseId) -> Result<Relea
 
 /// Loads the manifest that a release was made with, and prepares it with the components that it was made with.
 pub async fn snapshot(workspace: &Workspace, release: &Release, from: &Loaded) -> Result<Prepared, EngineError> {
+    let deployment = release.start.steps.iter().find_map(|step| step.deployment.clone());
+    prepared_from(workspace, release, from, deployment.as_deref(), |loaded| Inputs::recorded(loaded, &release.start)).await
+}
+
+/// Like [`snapshot`], with other values or under another name. Environments are what they are now; one that is gone is what it was then.
+async fn prepared_from(
+    workspace: &Workspace,
+    release: &Release,
+    now: &Loaded,
+    deployment: Option<&str>,
+    inputs: impl FnOnce(&Loaded) -> Inputs,
+) -> Result<Prepared, EngineError> {
     let bytes = workspace.blobs.get(release.start.manifest)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let loaded = Loaded::new(workspace, Source::new(from.name.clone(), from.directory.clone(), text))?;
+    let mut loaded = Loaded::new(workspace, Source::new(now.name.clone(), now.directory.clone(), text))?;
+    loaded.take_environments(now);
     let lock: LockFile = serde_json::from_slice(&workspace.blobs.get(release.start.lock)?).map_err(|error| {
         EngineError::input(format!("the lock of {} cannot be read: {error}", release.start.release), "restore the ledger from a backup")
     })?;
-    let inputs = crate::inputs::Inputs::recorded(&loaded, &release.start);
-    let deployment = release.start.steps.iter().find_map(|step| step.deployment.clone());
-    Prepared::new(workspace, loaded, inputs, Some(&lock), deployment.as_deref()).await
+    let inputs = inputs(&loaded);
+    Prepared::new(workspace, loaded, inputs, Some(&lock), deployment).await
 }
 
 /// Takes the locks that a run on this release needs, in one order: the release, then its deployments sorted.

@@ -105,6 +105,18 @@ fn unknown(loaded: &Loaded, name: &str) -> String {
 }
 
 impl Inputs {
+    /// Takes the values that a record is promoted with: what it was built with, and the target's own settings. Of the values that were given,
+    /// those travel whose input says so with `release=#true`.
+    pub fn promoted(loaded: &Loaded, start: &relrun_ledger::Start, target: &str) -> Self {
+        let travels = |name: &String| loaded.manifest.inputs.iter().any(|input| *input.name == *name && input.release);
+        let given: Values =
+            start.given.iter().filter(|(name, _)| travels(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
+        let settings = loaded.environment(target).map_or(&[][..], |environment| &environment.settings);
+        let mut inputs = Self::recorded(loaded, start);
+        inputs.bound.insert(target.to_owned(), settle(&loaded.manifest.inputs, &given, settings));
+        Self { given, ..inputs }
+    }
+
     /// Takes the values that a release recorded, for the environments that it knew; the others see what they see now.
     pub fn recorded(loaded: &Loaded, start: &relrun_ledger::Start) -> Self {
         let mut bound: BTreeMap<String, Values> = loaded

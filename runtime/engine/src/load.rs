@@ -60,6 +60,14 @@ impl Loaded {
         Ok(Self { name, directory, text, digest, manifest, environments })
     }
 
+    /// Takes the environments as they are now, into a manifest of some time ago. One that is gone since stays what it was: what stands there can
+    /// still be undone and destroyed.
+    pub(crate) fn take_environments(&mut self, now: &Self) {
+        let gone = |environment: &Environment| now.environment(&environment.name.value).is_none();
+        let gone: Vec<Environment> = self.environments.iter().filter(|environment| gone(environment)).cloned().collect();
+        self.environments = now.environments.iter().cloned().chain(gone).collect();
+    }
+
     /// Returns an environment by name.
     pub fn environment(&self, name: &str) -> Option<&Environment> {
         self.environments.iter().find(|environment| *environment.name == *name)

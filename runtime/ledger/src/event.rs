@@ -210,6 +210,25 @@ pub enum ReleaseKind {
         /// Whose record.
         to: ReleaseId,
     },
+    /// A `promote`: what stands elsewhere, deployed here too.
+    Promote {
+        /// Whose record.
+        of: ReleaseId,
+        /// The environment that it was active in, where one was named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+    },
+}
+
+impl ReleaseKind {
+    /// Returns the release whose record this one brings to an environment: nothing is built anew.
+    pub fn record(&self) -> Option<ReleaseId> {
+        match self {
+            Self::Rollback { to } => Some(*to),
+            Self::Promote { of, .. } => Some(*of),
+            Self::Apply | Self::Retry { .. } => None,
+        }
+    }
 }
 
 /// A step of a release.

@@ -101,10 +101,12 @@ fn show_one(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<
         });
         return show::print_json(&serde_json::json!({ "release": start, "status": release.status, "steps": steps.collect::<Vec<_>>() }));
     }
-    let kind = match start.kind {
+    let kind = match &start.kind {
         ReleaseKind::Apply => "apply".to_owned(),
         ReleaseKind::Retry { of } => format!("retry of {of} with other inputs"),
         ReleaseKind::Rollback { to } => format!("rollback to {to}"),
+        ReleaseKind::Promote { of, from: Some(from) } => format!("promotion of {of} from {from}"),
+        ReleaseKind::Promote { of, from: None } => format!("promotion of {of}"),
     };
     let mut text = format!("{} {} {}\n", start.package, start.version, start.release);
     for (name, value) in [
@@ -204,15 +206,9 @@ fn prune(cli: &Cli, manifest: &ManifestArg, keep: usize, dry_run: bool) -> Resul
     for key in &keys {
         kept.extend(deployments.history(key).iter().rev().take(keep + 1).map(|deployed| deployed.release));
     }
-    // A rollback's record points to the one that it brought back.
-    let targets: Vec<ReleaseId> = summaries
-        .iter()
-        .filter(|summary| kept.contains(&summary.release))
-        .filter_map(|summary| match summary.kind {
-            ReleaseKind::Rollback { to } => Some(to),
-            _ => None,
-        })
-        .collect();
+    // A rollback's or a promotion's record points to the one that it brought.
+    let targets: Vec<ReleaseId> =
+        summaries.iter().filter(|summary| kept.contains(&summary.release)).filter_map(|summary| summary.kind.record()).collect();
     kept.extend(targets);
     let goes = |summary: &&Summary| {
         let settled = matches!(&summary.status, Status::Ended(verdict) if !matches!(verdict, Verdict::Waiting { .. } | Verdict::Cancelled));

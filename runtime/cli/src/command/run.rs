@@ -3,10 +3,12 @@
 use crate::args::{ApplyArgs, Cli, ManifestArg, Release, Run, Target};
 use crate::open::{self, Access, is_ci};
 use crate::show;
-use relrun_engine::command::{self, ApplyRequest, BackRequest, Resume, RollbackRequest, RunOptions, Tools, Word};
+use relrun_engine::command::{
+    self, ApplyRequest, BackRequest, PromoteRequest, Promotion, Resume, RollbackRequest, RunOptions, Tools, Word,
+};
 use relrun_engine::plan::{PLAN_FORMAT, Plan};
 use relrun_engine::{EngineError, Exit, Loaded, Source, Stop, Workspace};
-use relrun_ledger::ReleaseId;
+use relrun_ledger::{ReleaseId, Summary};
 use relrun_report::{ReportEvent, RunFinished};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -181,6 +183,28 @@ pub(super) async fn undo(cli: &Cli, at: &Release, environments: &[String], run: 
 pub(super) async fn rollback(cli: &Cli, manifest: &ManifestArg, request: &RollbackRequest, run: &Run) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Write)?;
     carry(cli, opened, run, false, async |tools, loaded| command::rollback(tools, loaded, request).await).await
+}
+
+pub(super) async fn promote(cli: &Cli, manifest: &ManifestArg, request: &PromoteRequest, run: &Run) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Write)?;
+    let promotion = command::promotion(&opened.workspace, &opened.loaded, request)?;
+    show::note(&sides(request, &promotion))?;
+    if !run.yes && !confirmed(&format!("promote {} to {}?", promotion.release.release, request.to))? {
+        return Ok(Exit::Declined);
+    }
+    carry(cli, opened, run, false, async |tools, loaded| command::promote(tools, loaded, &promotion).await).await
+}
+
+/// Shows what a promotion takes, and what it replaces.
+fn sides(request: &PromoteRequest, promotion: &Promotion) -> String {
+    let words = |summary: &Summary| {
+        let about = summary.description.as_ref().map_or_else(String::new, |text| format!(", {text}"));
+        format!("{} {} of {}{about}", summary.release, summary.version, super::inspect::time(summary.created))
+    };
+    let from = request.from.as_deref().unwrap_or("release");
+    let replaces = promotion.replaces.as_ref().map_or_else(|| "nothing stands there".to_owned(), words);
+    let width = from.len().max(request.to.len());
+    format!("{from:width$}  {}\n{:width$}  {replaces}\n", words(&promotion.release), request.to)
 }
 
 pub(super) async fn destroy(cli: &Cli, manifest: &ManifestArg, request: &BackRequest, run: &Run) -> Result<Exit, EngineError> {

@@ -7,7 +7,7 @@ use crate::inputs::Inputs;
 use crate::prepare::Prepared;
 use crate::survey::Survey;
 use crate::{EngineError, Loaded, Source, Workspace};
-use relrun_ledger::{EnvironmentState, Release, ReleaseId, ReleaseKind, RunKind, Status, StepId, StepKind, StepState, Verdict};
+use relrun_ledger::{EnvironmentState, Release, ReleaseId, RunKind, Status, StepId, StepKind, StepState, Verdict};
 use relrun_report::{RunFinished, RunVerdict};
 use relrun_store::StreamId;
 use std::collections::BTreeSet;
@@ -201,7 +201,7 @@ fn check_goes_forward(release: &Release, how: Resume) -> Result<(), EngineError>
 /// Looks at what the steps that are still to run stage, and refuses where it is no longer what the release was begun with.
 pub(super) fn survey_rest(workspace: &Workspace, prepared: &Prepared, release: &Release) -> Result<Survey, EngineError> {
     let survey = Survey::new(workspace, prepared, &|_| true)?;
-    if matches!(release.start.kind, ReleaseKind::Rollback { .. }) {
+    if release.start.kind.record().is_some() {
         return Ok(survey);
     }
     let mut changed = Vec::new();

@@ -1,14 +1,10 @@
 //! `rollback`: a new release from an earlier record. Nothing is built, and nothing depends on the health of what it replaces.
 
-use super::start::Draft;
+use super::bring::{Bringing, bring, stood_as};
 use super::{Tools, read, snapshot};
-use crate::carry::Aim;
-use crate::prepare::LockFile;
-use crate::survey::Survey;
 use crate::{EngineError, Loaded, Workspace};
-use relrun_ledger::{DeploymentKey, Deployments, Release, ReleaseId, ReleaseKind, RunKind, StepId};
+use relrun_ledger::{DeploymentKey, Deployments, ReleaseId, ReleaseKind};
 use relrun_report::RunFinished;
-use std::collections::BTreeSet;
 
 /// What is asked of `rollback`.
 #[derive(Clone, Debug, Default)]
@@ -30,42 +26,13 @@ pub async fn rollback(tools: Tools<'_>, loaded: Loaded, request: &RollbackReques
     let target = choose(&tools.workspace, &package, &key, request.to)?;
     let record = read(&tools.workspace, &package, target)?;
     let prepared = snapshot(&tools.workspace, &record, &loaded).await?;
-    if prepared.loaded.environment(&request.environment).is_none() {
-        return Err(EngineError::input(
-            format!("environment \"{}\" is no longer declared", request.environment),
-            "bring it back into relrun.kdl",
-        ));
-    }
-    let survey = Survey::new(&tools.workspace, &prepared, &|node| prepared.environment(node).is_some())?;
-    let steps: BTreeSet<StepId> = prepared
-        .graph
-        .topological()
-        .filter(|&node| prepared.environment(node).is_some_and(|environment| *environment.name == request.environment))
-        .map(|node| StepId(node.0))
-        .collect();
-    let lock = LockFile::of(&prepared.plugins);
-    let identity = identity(&record, &prepared.loaded, tools.workspace.runs.summaries(&package)?.len());
-    let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
-    let draft = Draft {
-        prepared: &prepared,
-        survey: &survey,
+    let bringing = Bringing {
         kind: ReleaseKind::Rollback { to: target },
-        lock,
-        identity,
-        steps: Some(steps),
-        record: Some(&record),
-        version: Some(record.start.version.clone()),
-        description: Some(format!("rollback to {target}")),
+        environment: &request.environment,
+        description: format!("rollback to {target}"),
+        command: "rollback",
     };
-    let taken = draft.begin(&tools, usize::MAX)?;
-    tools.carry(prepared, survey, taken, secrecy, (RunKind::Apply, Aim::Forward, "rollback")).await
-}
-
-/// Every rollback is a release of its own, even to the same record twice.
-fn identity(record: &Release, loaded: &Loaded, count: usize) -> relrun_ledger::Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("relrun 2026 rollback identity v1");
-    hasher.update(&record.start.identity.0).update(&loaded.digest.0).update(&(count as u64).to_le_bytes());
-    hasher.finalize().into()
+    bring(tools, &loaded, prepared, &record, bringing).await
 }
 
 fn choose(workspace: &Workspace, package: &str, key: &DeploymentKey, to: Option<ReleaseId>) -> Result<ReleaseId, EngineError> {
@@ -89,21 +56,12 @@ fn choose(workspace: &Workspace, package: &str, key: &DeploymentKey, to: Option<
         ));
     };
     // What an earlier rollback brought back is its target's record, not a release to go back to.
-    let stands = origin_of(&summaries, active.release);
+    let stands = stood_as(&summaries, active.release);
     let earlier = deployments.history(key).iter().rev().skip(1).filter(|deployed| deployed.good);
-    earlier.map(|deployed| deployed.release).find(|&release| origin_of(&summaries, release) != stands).ok_or_else(|| {
+    earlier.map(|deployed| deployed.release).find(|&release| stood_as(&summaries, release) != stands).ok_or_else(|| {
         EngineError::input(
             format!("there is nothing to go back to in {environment}: {} is the only good release that was active there", active.release),
             "type `relrun releases list`, and name one with `--to`",
         )
     })
-}
-
-fn origin_of(summaries: &[relrun_ledger::Summary], id: ReleaseId) -> ReleaseId {
-    let mut at = id;
-    // Each rollback points to an older release, so this ends.
-    while let Some(ReleaseKind::Rollback { to }) = summaries.iter().find(|summary| summary.release == at).map(|summary| &summary.kind) {
-        at = *to;
-    }
-    at
 }

@@ -1,0 +1,89 @@
+//! Brings a record to an environment, as a release of its own: nothing is built, and what is bound to no environment is copied from the record.
+//!
+//! Both `rollback` and `promote` end here. It must never look at the work tree's sources, and never at the health of what it replaces.
+
+use super::Tools;
+use super::start::Draft;
+use crate::carry::Aim;
+use crate::prepare::{LockFile, Prepared};
+use crate::survey::Survey;
+use crate::{EngineError, Loaded};
+use relrun_ledger::{Digest, Release, ReleaseId, ReleaseKind, RunKind, StepId, Summary};
+use relrun_report::RunFinished;
+use std::collections::BTreeSet;
+
+/// What is brought where.
+pub(super) struct Bringing<'a> {
+    pub(super) kind: ReleaseKind,
+    pub(super) environment: &'a str,
+    pub(super) description: String,
+    pub(super) command: &'static str,
+}
+
+/// Makes a release from a record and deploys it. `now` is the manifest as it is now, `prepared` the record's with the values that count.
+pub(super) async fn bring(
+    tools: Tools<'_>,
+    now: &Loaded,
+    prepared: Prepared,
+    record: &Release,
+    bringing: Bringing<'_>,
+) -> Result<RunFinished, EngineError> {
+    let Bringing { kind, environment, description, command } = bringing;
+    if now.environment(environment).is_none() {
+        let message = format!("environment \"{environment}\" is not declared");
+        return Err(EngineError::input(message, "declare it in relrun.kdl or in the manifest"));
+    }
+    let steps = steps_in(&prepared, environment);
+    if steps.is_empty() {
+        let message = format!("{} has no step that is bound to {environment}", record.start.release);
+        return Err(EngineError::input(message, "a phase says with `environments=\"LABEL=VALUE\"` where its steps are carried"));
+    }
+    // The record's own sources are long gone, and nothing that is copied needs them.
+    let survey = Survey::new(&tools.workspace, &prepared, &|node| prepared.environment(node).is_some())?;
+    let identity = identity(record, &prepared.loaded, tools.workspace.runs.summaries(&record.start.package)?.len());
+    let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
+    let draft = Draft {
+        prepared: &prepared,
+        survey: &survey,
+        kind,
+        lock: LockFile::of(&prepared.plugins),
+        identity,
+        steps: Some(steps),
+        record: Some(record),
+        version: Some(record.start.version.clone()),
+        description: Some(description),
+    };
+    let taken = draft.begin(&tools, usize::MAX)?;
+    tools.carry(prepared, survey, taken, secrecy, (RunKind::Apply, Aim::Forward, command)).await
+}
+
+fn steps_in(prepared: &Prepared, environment: &str) -> BTreeSet<StepId> {
+    let here = |node: &relrun_graph::NodeId| prepared.environment(*node).is_some_and(|found| *found.name == *environment);
+    prepared.graph.topological().filter(here).map(|node| StepId(node.0)).collect()
+}
+
+/// Each time that a record is brought somewhere is a release of its own, even the same record twice.
+fn identity(record: &Release, loaded: &Loaded, count: usize) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("relrun 2026 rollback identity v1");
+    hasher.update(&record.start.identity.0).update(&loaded.digest.0).update(&(count as u64).to_le_bytes());
+    hasher.finalize().into()
+}
+
+/// Returns the release that was built: a rollback or a promotion stands for the record that it brought.
+pub(super) fn built_as(summaries: &[Summary], id: ReleaseId) -> ReleaseId {
+    origin(summaries, id, ReleaseKind::record)
+}
+
+/// Returns the release whose build and settings stand: a rollback has both from its record, a promotion has settings of its own.
+pub(super) fn stood_as(summaries: &[Summary], id: ReleaseId) -> ReleaseId {
+    origin(summaries, id, |kind| if let ReleaseKind::Rollback { to } = kind { Some(*to) } else { None })
+}
+
+fn origin(summaries: &[Summary], id: ReleaseId, older: impl Fn(&ReleaseKind) -> Option<ReleaseId>) -> ReleaseId {
+    let mut at = id;
+    // Each points to an older release, so this ends.
+    while let Some(earlier) = summaries.iter().find(|summary| summary.release == at).and_then(|summary| older(&summary.kind)) {
+        at = earlier;
+    }
+    at
+}

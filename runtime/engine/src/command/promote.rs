@@ -1,0 +1,139 @@
+//! `promote`: the very release that is active in one environment, deployed to another with the other's settings and gates.
+
+use super::bring::{Bringing, bring, built_as};
+use super::{Tools, prepared_from, read};
+use crate::inputs::Inputs;
+use crate::{EngineError, Loaded, Workspace};
+use relrun_ledger::{DeploymentKey, Deployments, Mark, Release, ReleaseId, ReleaseKind, StepState, Summary};
+use relrun_report::{RunFinished, RunVerdict};
+
+/// What is asked of `promote`.
+#[derive(Clone, Debug, Default)]
+pub struct PromoteRequest {
+    /// The release; absent: what is active in `from`.
+    pub release: Option<ReleaseId>,
+    /// `--from`.
+    pub from: Option<String>,
+    /// `--to`.
+    pub to: String,
+    /// `--deployment`.
+    pub deployment: Option<String>,
+}
+
+/// Both sides of a promotion, for a person to look at.
+#[derive(Clone, Debug)]
+pub struct Promotion {
+    /// What is promoted.
+    pub release: Summary,
+    /// What stands at the target, where something does.
+    pub replaces: Option<Summary>,
+    /// Whether the target has that very record already.
+    pub is_there: bool,
+    request: PromoteRequest,
+    record: Box<Release>,
+}
+
+/// Says what a promotion would do, and refuses what may not be promoted.
+pub fn promotion(workspace: &Workspace, loaded: &Loaded, request: &PromoteRequest) -> Result<Promotion, EngineError> {
+    let package = loaded.manifest.package.name.value.to_string();
+    let summaries = super::summaries(workspace, &package)?;
+    let deployments = Deployments::of(&summaries);
+    let key = |environment: &str| DeploymentKey {
+        environment: environment.to_owned(),
+        deployment: request.deployment.clone().unwrap_or_else(|| loaded.manifest.package.name.value.name.clone()),
+    };
+    for environment in request.from.iter().chain([&request.to]) {
+        check_environment(loaded, environment)?;
+    }
+    let id = match (request.release, &request.from) {
+        (Some(id), _) => super::find(workspace, &package, Some(id))?,
+        (None, Some(from)) if *from == request.to => {
+            return Err(EngineError::input(format!("{from} is promoted to itself"), "name two environments: `--from` and `--to`"));
+        }
+        (None, Some(from)) => deployments.active(&key(from)).map(|active| active.release).ok_or_else(|| nothing_in(&package, from))?,
+        (None, None) => {
+            return Err(EngineError::input(
+                "what is to be promoted?",
+                "type `relrun promote --from ENV --to ENV`, or `relrun promote rN --to ENV`",
+            ));
+        }
+    };
+    let of = |id: ReleaseId| summaries.iter().find(|summary| summary.release == id).cloned();
+    let release = of(id).ok_or_else(|| nothing_in(&package, &request.to))?;
+    if let Some(bad) = [Some(release.release), Some(built_as(&summaries, id))].into_iter().flatten().filter_map(of).find(is_bad) {
+        let message = format!("{} was marked bad", bad.release);
+        return Err(EngineError::input(message, format!("take the mark away first: `relrun releases mark {} bad --remove`", bad.release)));
+    }
+    let record = read(workspace, &package, id)?;
+    if !is_built(&record) {
+        let message = format!("{id} is not built whole: not every step of it that is bound to no environment is done");
+        return Err(EngineError::input(message, format!("type `relrun releases show {id}`")));
+    }
+    let active = deployments.active(&key(&request.to));
+    let is_there = active.is_some_and(|active| built_as(&summaries, active.release) == built_as(&summaries, id));
+    Ok(Promotion {
+        release,
+        replaces: active.and_then(|active| of(active.release)),
+        is_there,
+        request: request.clone(),
+        record: Box::new(record),
+    })
+}
+
+/// Deploys what [`promotion`] showed.
+pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) -> Result<RunFinished, EngineError> {
+    let package = loaded.manifest.package.name.value.to_string();
+    let (id, to) = (promotion.release.release, &promotion.request.to);
+    let record = &promotion.record;
+    let prepared = prepared_from(&tools.workspace, record, &loaded, promotion.request.deployment.as_deref(), |then| {
+        Inputs::promoted(then, &record.start, to)
+    })
+    .await?;
+    let has_same_settings = || {
+        let there = promotion.replaces.as_ref().map(|there| read(&tools.workspace, &package, there.release)).transpose()?;
+        Ok::<_, EngineError>(there.is_some_and(|there| there.start.settings.get(to) == prepared.inputs.bound.get(to)))
+    };
+    if promotion.is_there && has_same_settings()? {
+        return Ok(RunFinished {
+            package,
+            release: promotion.replaces.as_ref().map(|there| there.release.to_string()),
+            version: Some(promotion.release.version.clone()),
+            verdict: RunVerdict::NothingToDo,
+            ..RunFinished::default()
+        });
+    }
+    let from = promotion.request.from.clone();
+    let bringing = Bringing {
+        description: from.as_ref().map_or_else(|| format!("promotion of {id}"), |from| format!("promotion of {id} from {from}")),
+        kind: ReleaseKind::Promote { of: id, from },
+        environment: to,
+        command: "promote",
+    };
+    bring(tools, &loaded, prepared, record, bringing).await
+}
+
+/// Whether all is done that is bound to no environment: only that can be brought elsewhere without being built.
+fn is_built(record: &Release) -> bool {
+    let free = record.step_ids().filter(|step| record.start.steps[step.index()].environment.is_none());
+    free.into_iter().all(|step| matches!(record.step(step).state, StepState::Succeeded(_)))
+}
+
+fn is_bad(summary: &Summary) -> bool {
+    summary.marks.contains(&Mark::Bad)
+}
+
+fn check_environment(loaded: &Loaded, name: &str) -> Result<(), EngineError> {
+    if loaded.environment(name).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = loaded.environments.iter().map(|environment| environment.name.value.as_str()).collect();
+    let help = match relrun_manifest::nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("there are {}", known.join(", ")),
+    };
+    Err(EngineError::input(format!("there is no environment \"{name}\""), help))
+}
+
+fn nothing_in(package: &str, environment: &str) -> EngineError {
+    EngineError::input(format!("nothing of {package} stands in {environment}"), "type `relrun status` to see what is where")
+}
