@@ -16,13 +16,38 @@ pub(crate) enum Access {
     Write,
     /// It reads alone, also in a folder that may not be written.
     Read,
+    /// It reads alone, also where nothing was ever done; and then it leaves nothing there.
+    Look,
 }
 
-/// Opens the workspace of a manifest. The host is made, and nothing compiled.
-pub(crate) fn workspace(cli: &Cli, manifest: &Path, access: Access) -> Result<Arc<Workspace>, EngineError> {
+/// A workspace, and the folder that stands in for `.relrun/` where a look must not make one; it goes with this.
+pub(crate) struct Place {
+    pub(crate) workspace: Arc<Workspace>,
+    _stand_in: Option<tempfile::TempDir>,
+}
+
+/// Opens the workspace of a manifest for what a command does.
+pub(crate) fn place(cli: &Cli, manifest: &Path, access: Access) -> Result<Place, EngineError> {
     let root = root(cli, manifest)?;
     let folder = root.join(".relrun");
-    let stores = Stores::open(&folder, access)?;
+    match access {
+        Access::Look if !ledger_of(&folder).exists() => {
+            let stand_in = tempfile::tempdir().map_err(|source| EngineError::io("make a folder for the time being", source))?;
+            Ok(Place { workspace: in_folder(root, stand_in.path(), Access::Write)?, _stand_in: Some(stand_in) })
+        }
+        Access::Look => Ok(Place { workspace: in_folder(root, &folder, Access::Read)?, _stand_in: None }),
+        access => Ok(Place { workspace: in_folder(root, &folder, access)?, _stand_in: None }),
+    }
+}
+
+/// Opens the workspace of a manifest.
+pub(crate) fn workspace(cli: &Cli, manifest: &Path, access: Access) -> Result<Arc<Workspace>, EngineError> {
+    place(cli, manifest, access).map(|place| place.workspace)
+}
+
+/// Opens a workspace with its stores in a folder. The host is made, and nothing compiled.
+fn in_folder(root: PathBuf, folder: &Path, access: Access) -> Result<Arc<Workspace>, EngineError> {
+    let stores = Stores::open(folder, access)?;
     let relrun = std::env::current_exe().map_err(|source| EngineError::io("find relrun's own program", source))?;
     let project = relrun_engine::project(&root)?;
     Ok(Arc::new(Workspace {
@@ -52,7 +77,7 @@ struct Stores {
 
 impl Stores {
     fn open(folder: &Path, access: Access) -> Result<Self, EngineError> {
-        let ledger = folder.join("ledger.db");
+        let ledger = ledger_of(folder);
         if access == Access::Read {
             let runs = SqliteRunStore::open_read_only(&ledger)?;
             let nothing = || EngineError::input("there is no release in this project yet", "make one: `relrun apply`");
@@ -62,6 +87,10 @@ impl Stores {
         make(folder)?;
         Ok(Self { runs: Arc::new(SqliteRunStore::open(&ledger)?), blobs: Arc::new(LocalBlobStore::open(&store_of(folder))?) })
     }
+}
+
+fn ledger_of(folder: &Path) -> PathBuf {
+    folder.join("ledger.db")
 }
 
 /// Returns the folder of the blob store.

@@ -1,5 +1,6 @@
 //! The commands: each finds its release, checks that it may, takes the locks, and hands it to the carrier.
 
+mod again;
 mod apply;
 mod back;
 mod bring;

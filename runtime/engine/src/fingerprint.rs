@@ -50,8 +50,9 @@ impl Parts {
         self.programs.iter().for_each(|(name, digest)| field(&format!("program {name}"), digest));
     }
 
-    /// Says what differs from an earlier time, one line a part; empty where nothing does.
-    pub fn changes_since(&self, before: &Self) -> Vec<String> {
+    /// Says what differs from an earlier time, one line a part; empty where nothing does. Of two digests of an input `detail` may know which
+    /// files differ.
+    pub(crate) fn changes_since(&self, before: &Self, detail: &Detail<'_>) -> Vec<String> {
         let mut lines = Vec::new();
         if self.component != before.component {
             lines.push("the plugin changed".to_owned());
@@ -59,24 +60,30 @@ impl Parts {
         if self.config != before.config {
             lines.extend(config_changes(&before.config, &self.config));
         }
-        lines.extend(map_changes("input", &before.inputs, &self.inputs));
+        lines.extend(map_changes("input", &before.inputs, &self.inputs, detail));
         if self.outputs != before.outputs {
             lines.push("what it writes changed".to_owned());
         }
-        lines.extend(map_changes("variable", &before.variables, &self.variables));
+        lines.extend(map_changes("variable", &before.variables, &self.variables, &|_, _| None));
         if self.capabilities != before.capabilities {
             lines.push("what it may do changed".to_owned());
         }
-        lines.extend(map_changes("program", &before.programs, &self.programs));
+        lines.extend(map_changes("program", &before.programs, &self.programs, &|_, _| None));
         lines
     }
 }
 
-fn map_changes(what: &str, before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+/// What is known of the way from one value to another.
+pub(crate) type Detail<'a> = dyn Fn(&str, &str) -> Option<String> + 'a;
+
+fn map_changes(what: &str, before: &BTreeMap<String, String>, after: &BTreeMap<String, String>, detail: &Detail<'_>) -> Vec<String> {
     let gone = before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{what} {name} is gone"));
     let new = after.iter().filter_map(|(name, value)| match before.get(name) {
         None => Some(format!("{what} {name} is new")),
-        Some(old) if old != value => Some(format!("{what} {name} changed")),
+        Some(old) if old != value => {
+            let detail = detail(old, value).map(|detail| format!(": {detail}")).unwrap_or_default();
+            Some(format!("{what} {name} changed{detail}"))
+        }
         Some(_) => None,
     });
     gone.chain(new).collect()
@@ -135,7 +142,7 @@ mod tests {
             let (mut a, mut b) = (a, b);
             a.config = format!("{{\"k\":\"{}\"}}", a.config);
             b.config = format!("{{\"k\":\"{}\"}}", b.config);
-            prop_assert_eq!(a == b, b.changes_since(&a).is_empty());
+            prop_assert_eq!(a == b, b.changes_since(&a, &|_, _| None).is_empty());
         }
     }
 

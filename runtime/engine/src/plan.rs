@@ -155,7 +155,7 @@ impl Planner<'_> {
                 self.outcomes.insert(node, outcome);
                 return Ok(Action::Cached);
             }
-            return Ok(Action::Run { why: why(self.workspace, prepared, node, &made.parts) });
+            return Ok(Action::Run { why: why(self.workspace, prepared, node, &made) });
         }
         Ok(self.ask(prepared, node, made.config).await)
     }

@@ -2,7 +2,7 @@
 
 use crate::command::{Applied, ApplyRequest, identity_of};
 use crate::fingerprint::Parts;
-use crate::survey::{last_parts, recall};
+use crate::survey::{changes as changes_of, last_parts, recall};
 use crate::values::{Known, output};
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::NodeId;
@@ -96,6 +96,6 @@ fn why_one(
         return Ok(Why::Cached { parts: Box::new(made.parts) });
     }
     let before = last_parts(workspace, prepared, node);
-    let changes = before.as_ref().map(|before| made.parts.changes_since(before)).unwrap_or_default();
+    let changes = before.as_ref().map(|before| changes_of(workspace, before, &made)).unwrap_or_default();
     Ok(Why::Runs { changes, before: before.is_some(), parts: Box::new(made.parts) })
 }

@@ -120,6 +120,20 @@ pub(crate) fn lay_out(workspace: &Workspace, prepared: &Prepared, node: NodeId, 
     Ok(())
 }
 
+/// Lays out what of them is no longer there; where all is, nothing is looked at closer.
+pub(crate) fn lay_out_missing(workspace: &Workspace, prepared: &Prepared, node: NodeId, outcome: &Outcome) -> Result<(), Failure> {
+    for output in &prepared.step(node).writes {
+        let (Some(to), Some(digest)) = (&output.to, outcome.artifacts.get(&output.name.value)) else { continue };
+        let place = prepared.loaded.directory.join(&to.value);
+        let tree = Tree::get(&*workspace.blobs, *digest).map_err(|error| refused(&to.value, &error))?;
+        let at = |path: &str| if path.is_empty() { place.clone() } else { place.join(path) };
+        if tree.entries.iter().any(|entry| at(&entry.path).symlink_metadata().is_err()) {
+            lay_out_one(workspace, *digest, &place).map_err(|error| refused(&to.value, &error))?;
+        }
+    }
+    Ok(())
+}
+
 fn lay_out_one(workspace: &Workspace, digest: Digest, place: &Path) -> Result<(), StoreError> {
     let key = place.display().to_string();
     let tree = Tree::get(&*workspace.blobs, digest)?;

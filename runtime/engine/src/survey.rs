@@ -14,7 +14,7 @@ use relrun_manifest::{Capability, Namespace, Reads, ReadsFrom, Reference, Templa
 use relrun_store::Tree;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// What stands under `/in/NAME`.
 #[derive(Clone, Debug)]
@@ -283,11 +283,37 @@ pub(crate) fn remember(workspace: &Workspace, label: &str, package: &str, parts:
 }
 
 /// Says what changed since the step last ran here; one line where it never did.
-pub(crate) fn why(workspace: &Workspace, prepared: &Prepared, node: NodeId, parts: &Parts) -> Vec<String> {
+pub(crate) fn why(workspace: &Workspace, prepared: &Prepared, node: NodeId, made: &Made) -> Vec<String> {
     match last_parts(workspace, prepared, node) {
         None => vec!["it has not run here before".to_owned()],
-        Some(before) => parts.changes_since(&before),
+        Some(before) => changes(workspace, &before, made),
     }
+}
+
+/// Says what changed, and of inputs which files did, where both trees are at hand.
+pub(crate) fn changes(workspace: &Workspace, before: &Parts, made: &Made) -> Vec<String> {
+    made.parts.changes_since(before, &|old, new| {
+        let staged = made.inputs.iter().find_map(|(_, input)| match input {
+            JobInput::Files(files) if files.digest.to_string() == new => Some(Arc::clone(&files.tree)),
+            _ => None,
+        });
+        let after = staged.or_else(|| tree_of(workspace, new).map(Arc::new))?;
+        Some(crate::text::differing(&tree_of(workspace, old)?, &after))
+    })
+}
+
+/// Keeps what files a step was made from, so that it can be said later which of them changed.
+pub(crate) fn keep_trees(workspace: &Workspace, inputs: &[(String, JobInput)]) {
+    for (_, input) in inputs {
+        if let JobInput::Files(files) = input {
+            workspace.cache.put("tree", files.digest.to_string().as_bytes(), &files.tree.encode());
+        }
+    }
+}
+
+fn tree_of(workspace: &Workspace, digest: &str) -> Option<Tree> {
+    let kept = workspace.cache.get("tree", digest.as_bytes()).and_then(|bytes| Tree::decode(&bytes).ok());
+    kept.or_else(|| Tree::get(&*workspace.blobs, digest.parse().ok()?).ok())
 }
 
 /// Returns what the step was made from when it last ran here.

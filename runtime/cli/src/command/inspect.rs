@@ -46,8 +46,11 @@ fn changes(why: &Why) -> Vec<String> {
     }
 }
 
+/// What there is to say where no release was made.
+pub(super) const NOTHING: &str = "nothing has been released yet\nhint: type `relrun plan`, then `relrun apply`\n";
+
 pub(super) fn status(cli: &Cli, environment: Option<&str>, manifest: &ManifestArg) -> Result<Exit, EngineError> {
-    let opened = Opened::new(cli, &manifest.path, Access::Read)?;
+    let opened = Opened::new(cli, &manifest.path, Access::Look)?;
     if let Some(name) = environment.filter(|name| opened.loaded.environment(name).is_none()) {
         let known: Vec<&str> = opened.loaded.environments.iter().map(|environment| environment.name.value.as_str()).collect();
         let help = relrun_manifest::nearest(name, known.iter().copied())
@@ -83,7 +86,9 @@ pub(super) fn status(cli: &Cli, environment: Option<&str>, manifest: &ManifestAr
         return Ok(Exit::Done);
     }
     let mut text = format!("{package}\n\n");
-    text += &if rows.is_empty() {
+    text += &if summaries.is_empty() {
+        NOTHING.to_owned()
+    } else if rows.is_empty() {
         "nothing is deployed\n".to_owned()
     } else {
         show::table(&["ENVIRONMENT", "DEPLOYMENT", "ACTIVE", "VERSION", "SINCE"], &rows)

@@ -66,7 +66,7 @@ fn action(action: &Action) -> (&'static str, Vec<String>) {
 }
 
 pub(super) async fn check(cli: &Cli, target: &Target) -> Result<Exit, EngineError> {
-    let opened = Opened::new(cli, &target.manifest, Access::Write)?;
+    let opened = Opened::new(cli, &target.manifest, Access::Look)?;
     let applied = command::identity_of(&opened.workspace, opened.loaded, &request(target)?).await?;
     let steps = applied.prepared.graph.nodes().len();
     if show::format(cli) == Format::Json {
@@ -79,7 +79,7 @@ pub(super) async fn check(cli: &Cli, target: &Target) -> Result<Exit, EngineErro
 }
 
 pub(super) fn graph(cli: &Cli, target: &Target, out: Option<&Path>) -> Result<Exit, EngineError> {
-    let opened = Opened::new(cli, &target.manifest, Access::Write)?;
+    let opened = Opened::new(cli, &target.manifest, Access::Look)?;
     let some = |names: &[String]| (!names.is_empty()).then(|| names.iter().cloned().collect());
     let selection =
         Selection { environments: some(&target.environment), phases: some(&target.phase), deployment: target.deployment.clone() };

@@ -25,7 +25,7 @@ pub(super) fn dispatch(cli: &Cli, asked: &ReleasesCommand) -> Result<Exit, Engin
 }
 
 fn list(cli: &Cli, manifest: &ManifestArg) -> Result<(), EngineError> {
-    let opened = Opened::new(cli, &manifest.path, Access::Read)?;
+    let opened = Opened::new(cli, &manifest.path, Access::Look)?;
     let mut summaries = command::summaries(&opened.workspace, &opened.package())?;
     let deployments = Deployments::of(&summaries);
     summaries.reverse();
@@ -36,6 +36,9 @@ fn list(cli: &Cli, manifest: &ManifestArg) -> Result<(), EngineError> {
             json["active"] = active.into();
             show::print_json(&json)
         });
+    }
+    if summaries.is_empty() {
+        return show::print(super::inspect::NOTHING);
     }
     let row = |summary: &Summary| {
         let marks = summary.marks.iter().map(|mark| match mark {

@@ -19,13 +19,16 @@ use tokio::sync::watch;
 pub(super) struct Opened {
     pub(super) workspace: Arc<Workspace>,
     pub(super) loaded: Loaded,
+    // Held for its drop.
+    _place: Option<open::Place>,
 }
 
 impl Opened {
     pub(super) fn new(cli: &Cli, manifest: &Path, access: Access) -> Result<Self, EngineError> {
-        let workspace = open::workspace(cli, manifest, access)?;
+        let place = open::place(cli, manifest, access)?;
+        let workspace = Arc::clone(&place.workspace);
         let loaded = Loaded::new(&workspace, Source::read(manifest)?)?;
-        Ok(Self { workspace, loaded })
+        Ok(Self { workspace, loaded, _place: Some(place) })
     }
 
     pub(super) fn package(&self) -> String {
@@ -118,7 +121,7 @@ pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineErr
     if let Some(finished) = command::is_done(&workspace, &source, &request)? {
         return Ok(show::finished(&mut *show::reporter(cli, || None), finished));
     }
-    let opened = Opened { loaded: Loaded::new(&workspace, source)?, workspace };
+    let opened = Opened { loaded: Loaded::new(&workspace, source)?, workspace, _place: None };
     request.description = args.description.clone().or_else(|| commit_line(&opened.loaded.directory));
     carry(cli, opened, &args.run, args.no_cache, async |tools, loaded| command::apply(tools, loaded, &request).await).await
 }

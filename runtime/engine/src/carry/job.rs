@@ -122,6 +122,9 @@ impl Job {
     }
 
     async fn apply(&self, parts: Option<Parts>, inputs: Vec<(String, JobInput)>) -> JobEnd {
+        if parts.is_some() {
+            survey::keep_trees(&self.workspace, &inputs);
+        }
         let result = self.apply_and_capture(inputs).await;
         let (Ok(outcome), Some(parts)) = (&result, parts) else {
             return JobEnd::Applied { result: result.map(Box::new), fingerprint: None };

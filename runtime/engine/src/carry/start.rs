@@ -109,7 +109,7 @@ impl Carrier<'_> {
         let attempt = self.journal.release().step(step).attempts + 1;
         let canonical = crate::fingerprint::canonical(&made.config);
         let digest = if pure { Digest::of(canonical.as_bytes()) } else { self.workspace.blobs.put(canonical.as_bytes())? };
-        let why = if pure { Some(crate::survey::why(&self.workspace, &self.prepared, node, &made.parts).join("; ")) } else { None };
+        let why = if pure { Some(crate::survey::why(&self.workspace, &self.prepared, node, made).join("; ")) } else { None };
         self.journal.note(Event::StepStarted { step, attempt, config: digest })?;
         self.say_started(step, OperationName::Apply, why.filter(|why| !why.is_empty()));
         let work = Work::Apply { parts: pure.then(|| made.parts.clone()), inputs: made.inputs.clone() };

@@ -1,5 +1,6 @@
 //! `apply`: a release of what the manifest, the inputs and the work tree are now.
 
+use super::again;
 use super::same::{Same, Sought, find_same, find_same_at_rest};
 use super::start::Draft;
 use super::{Taken, Tools};
@@ -100,7 +101,10 @@ pub fn is_done(workspace: &Workspace, source: &Source, request: &ApplyRequest) -
 pub async fn apply(tools: Tools<'_>, loaded: Loaded, request: &ApplyRequest) -> Result<RunFinished, EngineError> {
     let began = Instant::now();
     let applied = identity_of(&tools.workspace, loaded, request).await?;
-    witness::keep(&tools.workspace, &applied, request);
+    // What is laid into the work tree is looked at each time, so that it takes more than a witness to know that there is nothing to do.
+    if !again::is_laid_out(&applied.prepared) {
+        witness::keep(&tools.workspace, &applied, request);
+    }
     carry(tools, applied, request, began).await
 }
 
@@ -116,7 +120,7 @@ pub(super) async fn apply_with(
     carry(tools, applied, request, began).await
 }
 
-async fn carry(tools: Tools<'_>, applied: Applied, request: &ApplyRequest, began: Instant) -> Result<RunFinished, EngineError> {
+async fn carry(mut tools: Tools<'_>, applied: Applied, request: &ApplyRequest, began: Instant) -> Result<RunFinished, EngineError> {
     if request.planned.is_some_and(|planned| planned != applied.sought.identity) {
         return Err(EngineError::input(
             "what the plan saw has changed since: the manifest, an input, a plugin or a file that a step reads",
@@ -127,7 +131,10 @@ async fn carry(tools: Tools<'_>, applied: Applied, request: &ApplyRequest, began
     // A secret that is missing must be known before there is a release.
     let secrecy = || crate::secrets::read(&tools.workspace, &applied.prepared.loaded);
     let (secrecy, taken) = match same {
-        Same::Done(summary) => return Ok(nothing_to_do(&applied.sought, &summary, began)),
+        Same::Done(summary) => {
+            again::lay_out(&mut tools, &applied, &summary)?;
+            return Ok(nothing_to_do(&applied.sought, &summary, began));
+        }
         Same::Unfinished(_, error) => return Err(*error),
         Same::Goes(id) => (
             secrecy()?,

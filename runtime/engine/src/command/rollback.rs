@@ -40,20 +40,21 @@ fn choose(workspace: &Workspace, package: &str, key: &DeploymentKey, to: Option<
     let deployments = Deployments::of(&summaries);
     let environment = &key.environment;
     if let Some(to) = to {
-        let deployed = deployments.history(key).iter().any(|deployed| deployed.release == to);
-        if deployed {
+        let known = once_whole(workspace, package, &summaries, key)?;
+        if known.contains(&to) {
             return Ok(to);
         }
-        let known: Vec<String> = deployments.history(key).iter().map(|deployed| deployed.release.to_string()).collect();
+        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
         let help =
             if known.is_empty() { "nothing was deployed there".to_owned() } else { format!("there were {}", crate::text::join(&known)) };
         return Err(EngineError::input(format!("{to} was never deployed whole in {environment}"), help));
     }
     let Some(active) = deployments.active(key) else {
-        return Err(EngineError::input(
-            format!("nothing of {package} stands in {environment}"),
-            "type `relrun status` to see what is where",
-        ));
+        let help = match once_whole(workspace, package, &summaries, key)?.last() {
+            Some(last) => format!("{last} was deployed there last; to bring it back, type `relrun rollback -e {environment} --to {last}`"),
+            None => "type `relrun status` to see what is where".to_owned(),
+        };
+        return Err(EngineError::input(format!("nothing of {package} stands in {environment}"), help));
     };
     // What an earlier rollback brought back is its target's record, not a release to go back to.
     let stands = stood_as(&summaries, active.release);
@@ -64,4 +65,30 @@ fn choose(workspace: &Workspace, package: &str, key: &DeploymentKey, to: Option<
             "type `relrun releases list`, and name one with `--to`",
         )
     })
+}
+
+/// Returns the releases that were deployed there whole at some time, oldest first: also those that were undone or destroyed since. A rollback
+/// needs their record, and nothing of what stands there now.
+fn once_whole(
+    workspace: &Workspace,
+    package: &str,
+    summaries: &[relrun_ledger::Summary],
+    key: &DeploymentKey,
+) -> Result<Vec<ReleaseId>, EngineError> {
+    let there = |summary: &&relrun_ledger::Summary| {
+        let there = summary.environments.get(&key.environment);
+        there.is_some_and(|there| there.deployed_at.is_some() && there.deployments.contains(&key.deployment))
+    };
+    let mut whole = Vec::new();
+    for summary in summaries.iter().filter(there) {
+        let release = read(workspace, package, summary.release)?;
+        let mut wanted = release.step_ids().filter(|&step| {
+            let decl = &release.start.steps[step.index()];
+            release.is_wanted(step) && decl.environment.as_ref().is_none_or(|name| *name == key.environment)
+        });
+        if wanted.all(|step| release.step(step).outcome.is_some()) {
+            whole.push(summary.release);
+        }
+    }
+    Ok(whole)
 }
