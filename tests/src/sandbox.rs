@@ -169,6 +169,15 @@ impl Running {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
+    /// Waits until it has said something.
+    pub fn wait_for(&self, text: &str) {
+        let started = Instant::now();
+        while !fs::read_to_string(&self.output).unwrap().contains(text) {
+            assert!(started.elapsed() < LONGEST, "it does not say \"{text}\", but:\n{}", fs::read_to_string(&self.output).unwrap());
+            sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Returns whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()

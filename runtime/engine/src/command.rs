@@ -22,7 +22,7 @@ pub use settle::{Word, approve, mark, settle};
 use crate::carry::{Carrier, CarryOptions, Secrecy, Stop};
 use crate::inputs::Inputs;
 use crate::journal::Journal;
-use crate::locks::{Locks, deployment_key, release_key};
+use crate::locks::{Locks, Patience, deployment_key, release_key};
 use crate::prepare::{LockFile, Prepared};
 use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_ledger::{DeploymentKey, Deployments, Event, Release, ReleaseId, RunKind, Status, StepId, Summary};
@@ -48,6 +48,10 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
+    fn patience(&self) -> Patience {
+        Patience::stoppable(self.lock_wait, &self.stop)
+    }
+
     fn carry(&self, command: &'static str) -> CarryOptions {
         CarryOptions { jobs: self.jobs.max(1), no_cache: self.no_cache, adopt: self.adopt, stop: self.stop.clone(), command }
     }
@@ -112,7 +116,7 @@ async fn prepared_from(
 }
 
 /// Takes the locks that a run on this release needs, in one order: the release, then its deployments sorted.
-fn lock_run(workspace: &Workspace, stream: &StreamId, places: &BTreeSet<DeploymentKey>, patience: Duration) -> Result<Locks, EngineError> {
+fn lock_run(workspace: &Workspace, stream: &StreamId, places: &BTreeSet<DeploymentKey>, patience: &Patience) -> Result<Locks, EngineError> {
     let mut locks = Locks::new(workspace);
     locks.take(workspace, &release_key(stream), Some(stream.release), patience)?;
     for place in places {
@@ -190,7 +194,7 @@ impl Taken {
         package: &str,
         id: ReleaseId,
         steps: Option<BTreeSet<StepId>>,
-        patience: Duration,
+        patience: &Patience,
     ) -> Result<Self, EngineError> {
         let stream = StreamId { package: package.to_owned(), release: id };
         let before = read(workspace, package, id)?;
@@ -203,7 +207,7 @@ impl Taken {
     }
 
     /// Takes up a release for a person's word on it, whatever else blocks its environments.
-    fn take_up_blocked(workspace: &Workspace, package: &str, id: ReleaseId, patience: Duration) -> Result<Self, EngineError> {
+    fn take_up_blocked(workspace: &Workspace, package: &str, id: ReleaseId, patience: &Patience) -> Result<Self, EngineError> {
         let stream = StreamId { package: package.to_owned(), release: id };
         let locks = lock_run(workspace, &stream, &BTreeSet::new(), patience)?;
         let release = read(workspace, package, id)?;
@@ -213,7 +217,7 @@ impl Taken {
 
     /// Holds a release to write a note beside its steps; no run begins.
     fn hold(workspace: &Workspace, package: &str, id: ReleaseId) -> Result<Self, EngineError> {
-        Self::take_up_blocked(workspace, package, id, Duration::from_secs(2))
+        Self::take_up_blocked(workspace, package, id, &Duration::from_secs(2).into())
     }
 
     fn resume(&self, workspace: &Workspace) -> Journal {

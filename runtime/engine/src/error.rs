@@ -95,6 +95,10 @@ pub enum EngineError {
         pid = .0.holder.actor.pid, release = .0.holder.release.map(|id| format!(", release {id}")).unwrap_or_default(), since = .0.holder.since)]
     #[diagnostic(code(relrun::locked), help("wait with `--lock-wait 5m`, or, when you know that it is gone, type `relrun lock release`"))]
     Locked(Box<Lock>),
+    /// A person ended the wait for a lock.
+    #[error("interrupted while it waited: {0}")]
+    #[diagnostic(code(relrun::interrupted), help("nothing was begun: run the same command again"))]
+    Interrupted(Box<Self>),
     /// A plugin could not be asked.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -143,6 +147,7 @@ impl EngineError {
             Self::Manifest(_) | Self::Graph(_) | Self::Input { .. } | Self::Host(_) => Exit::Input,
             Self::Waiting { .. } => Exit::Waiting,
             Self::Locked(_) => Exit::Locked,
+            Self::Interrupted(_) => Exit::Interrupted,
         }
     }
 }

@@ -1,13 +1,37 @@
 //! The locks that a run holds: taken in one order, renewed while it lives, let go at its end.
 
-use crate::{EngineError, Workspace};
+use crate::{EngineError, Stop, Workspace};
 use relrun_ledger::ReleaseId;
 use relrun_store::{Lock, LockKey, RunStore, StreamId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// How often held locks are renewed; well under the lease of the store.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// How long to wait for another holder, and who may end the wait.
+pub(crate) struct Patience {
+    wait: Duration,
+    stop: Option<watch::Receiver<Stop>>,
+}
+
+impl Patience {
+    /// Waits so long, unless the run is asked to end.
+    pub(crate) fn stoppable(wait: Duration, stop: &watch::Receiver<Stop>) -> Self {
+        Self { wait, stop: Some(stop.clone()) }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| *stop.borrow() != Stop::Go)
+    }
+}
+
+impl From<Duration> for Patience {
+    fn from(wait: Duration) -> Self {
+        Self { wait, stop: None }
+    }
+}
 
 /// Locks held; let go when dropped.
 pub(crate) struct Locks {
@@ -21,15 +45,15 @@ impl Locks {
         Self { runs: Arc::clone(&workspace.runs), held: Vec::new() }
     }
 
-    /// Takes a lock, waiting at most `patience` for another holder to let it go.
+    /// Takes a lock, waiting for another holder to let it go while there is patience.
     pub(crate) fn take(
         &mut self,
         workspace: &Workspace,
         key: &LockKey,
         release: Option<ReleaseId>,
-        patience: Duration,
+        patience: &Patience,
     ) -> Result<u64, EngineError> {
-        let until = Instant::now() + patience;
+        let until = Instant::now() + patience.wait;
         loop {
             match self.runs.lock(key, &workspace.actor, release)? {
                 Ok(lock) => {
@@ -37,8 +61,11 @@ impl Locks {
                     self.held.push(lock);
                     return Ok(fence);
                 }
+                Err(refused) if patience.is_stopped() => {
+                    return Err(EngineError::Interrupted(Box::new(EngineError::Locked(Box::new(refused.lock)))));
+                }
                 Err(refused) if Instant::now() >= until => return Err(EngineError::Locked(Box::new(refused.lock))),
-                Err(_) => std::thread::sleep(Duration::from_millis(100).min(patience)),
+                Err(_) => std::thread::sleep(Duration::from_millis(100).min(patience.wait)),
             }
         }
     }

@@ -138,7 +138,7 @@ async fn carry(mut tools: Tools<'_>, applied: Applied, request: &ApplyRequest, b
         Same::Unfinished(_, error) => return Err(*error),
         Same::Goes(id) => (
             secrecy()?,
-            Taken::take_up(&tools.workspace, &applied.sought.package, id, applied.sought.steps.clone(), tools.options.lock_wait)?,
+            Taken::take_up(&tools.workspace, &applied.sought.package, id, applied.sought.steps.clone(), &tools.options.patience())?,
         ),
         Same::None(seen) => (secrecy()?, draft(&applied, request).begin(&tools, seen)?),
     };

@@ -76,7 +76,7 @@ async fn go(
     let survey = Survey::new(&tools.workspace, &prepared, &|_| false)?;
     let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
     let (package, id) = (release.start.package.clone(), release.start.release);
-    let taken = Taken::take_up(&tools.workspace, &package, id, Some(steps), tools.options.lock_wait)?;
+    let taken = Taken::take_up(&tools.workspace, &package, id, Some(steps), &tools.options.patience())?;
     tools.carry(prepared, survey, taken, secrecy, run).await
 }
 

@@ -58,7 +58,7 @@ pub async fn resume(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, how
         Aim::Undo | Aim::Destroy => Survey::new(&tools.workspace, &prepared, &|_| false)?,
     };
     let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
-    let taken = Taken::take_up(&tools.workspace, &package, id, selected, tools.options.lock_wait)?;
+    let taken = Taken::take_up(&tools.workspace, &package, id, selected, &tools.options.patience())?;
     if aim == Aim::Forward {
         check_goes_forward(&taken.release, how)?;
     }
@@ -106,7 +106,7 @@ pub async fn cancel(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>) -> 
     }
     let stream = StreamId { package: package.clone(), release: id };
     let steps = bound_steps(&release);
-    match Taken::take_up(&tools.workspace, &package, id, Some(steps), std::time::Duration::ZERO) {
+    match Taken::take_up(&tools.workspace, &package, id, Some(steps), &std::time::Duration::ZERO.into()) {
         Ok(taken) => {
             let prepared = snapshot(&tools.workspace, &release, &loaded).await?;
             let survey = Survey::new(&tools.workspace, &prepared, &|_| false)?;

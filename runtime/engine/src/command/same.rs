@@ -38,7 +38,7 @@ pub(super) fn find_same_at_rest(tools: &Tools<'_>, sought: &Sought) -> Result<Sa
     let Same::Unfinished(release, _) = same else { return Ok(same) };
     // Only a living process holds this lock: what a dead one left is there to be taken up.
     let stream = StreamId { package: sought.package.clone(), release };
-    drop(super::lock_run(&tools.workspace, &stream, &BTreeSet::new(), tools.options.lock_wait)?);
+    drop(super::lock_run(&tools.workspace, &stream, &BTreeSet::new(), &tools.options.patience())?);
     find_same(&tools.workspace, sought)
 }
 

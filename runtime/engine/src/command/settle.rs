@@ -17,7 +17,7 @@ pub enum Word {
 /// Settles a step that is unknown.
 pub fn settle(workspace: &Workspace, package: &str, id: ReleaseId, label: &str, word: Word, patience: Duration) -> Result<(), EngineError> {
     let id = find(workspace, package, Some(id))?;
-    let taken = Taken::take_up_blocked(workspace, package, id, patience)?;
+    let taken = Taken::take_up_blocked(workspace, package, id, &patience.into())?;
     let step = step_named(&taken, label)?;
     match &taken.release.step(step).state {
         StepState::Unknown(_) | StepState::Interrupted | StepState::Running => {}
@@ -67,7 +67,7 @@ fn step_named(taken: &Taken, label: &str) -> Result<StepId, EngineError> {
 /// Passes a gate.
 pub fn approve(workspace: &Workspace, package: &str, id: ReleaseId, gate: &str, comment: Option<String>) -> Result<(), EngineError> {
     let id = find(workspace, package, Some(id))?;
-    let taken = Taken::take_up_blocked(workspace, package, id, Duration::ZERO)?;
+    let taken = Taken::take_up_blocked(workspace, package, id, &Duration::ZERO.into())?;
     let waiting = match &taken.release.status {
         Status::Ended(Verdict::Waiting { on }) => on.clone(),
         _ => Vec::new(),

@@ -35,7 +35,7 @@ impl Draft<'_> {
     pub(super) fn begin(self, tools: &Tools<'_>, seen: usize) -> Result<Taken, EngineError> {
         let workspace = &tools.workspace;
         let package = self.prepared.loaded.manifest.package.name.value.to_string();
-        let patience = tools.options.lock_wait;
+        let patience = &tools.options.patience();
         let mut locks = Locks::new(workspace);
         let package_lock = LockKey::Package(package.clone());
         locks.take(workspace, &package_lock, None, patience)?;
