@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::Signal;
-use relrun_tests::{ENVIRONMENTS, Sandbox, Shop, next_command};
+use relrun_tests::{ENVIRONMENTS, Shop, next_command};
 
 /// Kills an apply after a while, and brings it to its end.
 fn die_and_carry_on(shop: &mut Shop, after: Duration) -> String {
