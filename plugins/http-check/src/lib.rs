@@ -87,6 +87,7 @@ impl Plugin for HttpCheck {
     fn apply(config: Config) -> Result<Outcome<Outputs, Nothing>> {
         let (interval, timeout) = (duration("interval", &config.interval)?, duration("timeout", &config.timeout)?);
         let start = Instant::now();
+        let mut said = String::new();
         for attempts in 1.. {
             let left = timeout.saturating_sub(start.elapsed());
             let reason = match look(&config, left)? {
@@ -97,7 +98,11 @@ impl Plugin for HttpCheck {
                 }
                 Err(reason) => reason,
             };
-            log::info(&format!("not yet healthy: {reason}"));
+            // Once, until it is another reason: what is waited for may take minutes.
+            if reason != said {
+                log::info(&format!("not yet healthy: {reason}"));
+                said.clone_from(&reason);
+            }
             log::progress("requests", attempts.into(), None);
             if start.elapsed() + interval >= timeout {
                 let waited = humantime::format_duration(timeout);
