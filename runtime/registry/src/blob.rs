@@ -63,6 +63,12 @@ impl Blob {
         self.descriptor.size()
     }
 
+    /// Returns this blob with another media type.
+    pub fn typed(mut self, media_type: MediaType) -> Self {
+        self.descriptor.set_media_type(media_type);
+        self
+    }
+
     /// Returns this blob with other annotations in its descriptor.
     pub fn annotated(mut self, annotations: impl IntoIterator<Item = (String, String)>) -> Self {
         self.descriptor.set_annotations(Some(annotations.into_iter().collect()));

@@ -154,7 +154,7 @@ impl Packing<'_> {
     }
 }
 
-fn header(kind: EntryType, mode: u32, size: u64) -> Header {
+pub(crate) fn header(kind: EntryType, mode: u32, size: u64) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(mode);
@@ -166,9 +166,9 @@ fn header(kind: EntryType, mode: u32, size: u64) -> Header {
 }
 
 /// A file of which just as much must come as its metadata said: an archive with less would be broken without a word.
-struct Whole {
-    inner: File,
-    left: u64,
+pub(crate) struct Whole {
+    pub(crate) inner: File,
+    pub(crate) left: u64,
 }
 
 impl Read for Whole {
@@ -194,7 +194,7 @@ fn changed(error: RegistryError, path: &Path) -> RegistryError {
     }
 }
 
-fn walk_error(tree: &Path, error: walkdir::Error) -> RegistryError {
+pub(crate) fn walk_error(tree: &Path, error: walkdir::Error) -> RegistryError {
     let path = error.path().unwrap_or(tree).to_owned();
     let source = error.into_io_error().unwrap_or_else(|| io::Error::other("a link leads to itself"));
     RegistryError::io("read", &path)(source)

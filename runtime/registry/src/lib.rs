@@ -16,6 +16,7 @@ mod reference;
 mod remote;
 mod repository;
 mod transfer;
+mod unpack;
 pub mod wasm;
 
 pub use blob::{Blob, Landing};
@@ -30,3 +31,4 @@ pub use reference::{LAYOUT_PREFIX, Name, Place, REMOTE_PREFIX, Reference, Tag};
 pub use remote::{Client, ClientOptions, Credential, Retry, Timeouts};
 pub use repository::{PushAs, Pushed, Repository};
 pub use transfer::{Delivery, Transfer};
+pub use unpack::{UnpackLimits, pack_layout, unpack_layer, unpack_layout};

@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use relrun_registry::{Layout, Name, PushAs, Pushed, RegistryError, Repository, Transfer};
+use relrun_registry::{Layout, Name, PushAs, Pushed, RegistryError, Repository, Transfer, UnpackLimits, pack_layout, unpack_layout};
 use support::{artifact, blob, image, images, noise, tag};
 
 #[tokio::test]
@@ -148,4 +148,15 @@ async fn skopeo_reads_what_was_written_and_writes_what_is_read() {
     skopeo(&["copy", "--quiet", &from, &format!("oci:{}:again", copy.display())]);
     let read = Layout::at(&copy).resolve(&Name::Tag(tag("again"))).await.unwrap();
     assert_eq!(read, made.manifest);
+
+    // And as one file, both ways.
+    let (file, twin, unpacked) = (folder.path().join("one.tar"), folder.path().join("twin.tar"), folder.path().join("unpacked"));
+    pack_layout(&path, &file).unwrap();
+    pack_layout(&path, &twin).unwrap();
+    assert_eq!(fs::read(&file).unwrap(), fs::read(&twin).unwrap());
+    assert!(skopeo(&["inspect", &format!("oci-archive:{}:1.4.2", file.display())]).contains(made.manifest.digest().as_ref()));
+    let theirs = folder.path().join("theirs.tar");
+    skopeo(&["copy", "--quiet", &from, &format!("oci-archive:{}:theirs", theirs.display())]);
+    unpack_layout(&theirs, &unpacked, UnpackLimits::default()).unwrap();
+    assert_eq!(Layout::at(&unpacked).resolve(&Name::Tag(tag("theirs"))).await.unwrap(), made.manifest);
 }
