@@ -172,6 +172,9 @@ pub(crate) enum Command {
         /// Only this environment.
         #[arg(short, long, value_name = "ENV")]
         environment: Option<String>,
+        /// Ask each plugin whether what was deployed still stands; exit 1 where something does not.
+        #[arg(long)]
+        verify: bool,
         #[command(flatten)]
         manifest: ManifestArg,
     },

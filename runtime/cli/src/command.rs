@@ -2,6 +2,7 @@
 
 mod cache;
 mod doctor;
+mod drift;
 mod inspect;
 mod lock;
 mod plan;
@@ -49,7 +50,8 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Check(target) => plan::check(cli, target).await,
         Command::Graph { target, out } => plan::graph(cli, target, out.as_deref()),
         Command::Why { step, target } => inspect::why(cli, step, target).await,
-        Command::Status { environment, manifest } => inspect::status(cli, environment.as_deref(), manifest),
+        Command::Status { environment, verify: false, manifest } => inspect::status(cli, environment.as_deref(), manifest),
+        Command::Status { environment, verify: true, manifest } => drift::status(cli, environment.as_deref(), manifest).await,
         Command::Logs { release, step, manifest } => inspect::logs(cli, release.as_deref(), step.as_deref(), manifest),
         Command::Releases(command) => releases::dispatch(cli, command),
         Command::Lock(command) => lock::dispatch(cli, command),

@@ -11,6 +11,7 @@ macro_rules! moment {
     };
 }
 
+mod ask;
 mod carry;
 pub mod command;
 mod error;
@@ -28,6 +29,7 @@ mod staging;
 mod survey;
 mod text;
 mod values;
+pub mod verify;
 mod witness;
 pub mod words;
 mod workspace;

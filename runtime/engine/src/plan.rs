@@ -1,18 +1,16 @@
 //! What `apply` would do: its own path without its effects. No pure step that misses the cache is run; what depends on one is known after it.
 
-use crate::carry::{Secrecy, granted_variables, limits};
+use crate::ask::{Asker, Question};
 use crate::command::{Applied, ApplyRequest, identity_of};
-use crate::staging::Stage;
 use crate::survey::{Survey, recall, why};
 use crate::values::{Known, output};
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::NodeId;
-use relrun_host::{CancelToken, Canceller, Change, Context, Invocation, Level, LineSource, Operation, Reply, StepSink, TargetMark};
-use relrun_ledger::{Deployments, Digest, Failure, FailureKind, Outcome, StepId, StepKind};
+use relrun_host::{Change, Operation, Reply};
+use relrun_ledger::{Deployments, Digest, Outcome, StepId, StepKind};
 use relrun_manifest::{Capability, Confine, Part, SecretTarget};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What `apply` would do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,9 +89,8 @@ pub const PLAN_FORMAT: u32 = 1;
 /// Makes a plan.
 pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest) -> Result<Plan, EngineError> {
     let applied = identity_of(workspace, loaded, request).await?;
-    let secrecy = crate::secrets::read(workspace, &applied.prepared.loaded)?;
-    let (_canceller, cancel) = Canceller::new();
-    let mut planner = Planner { workspace, secrecy, cancel, outcomes: BTreeMap::new(), missing: BTreeMap::new() };
+    let asker = Asker::new(workspace, &applied.prepared.loaded)?;
+    let mut planner = Planner { workspace, asker, outcomes: BTreeMap::new(), missing: BTreeMap::new() };
     let Applied { prepared, survey, sought, .. } = applied;
     let mut planned = Vec::new();
     for node in prepared.graph.topological() {
@@ -127,8 +124,7 @@ type Prepared = crate::prepare::Prepared;
 
 struct Planner<'w> {
     workspace: &'w Workspace,
-    secrecy: Arc<Secrecy>,
-    cancel: CancelToken,
+    asker: Asker<'w>,
     /// What cached pure steps gave.
     outcomes: BTreeMap<NodeId, Outcome>,
     /// The first step, for each that cannot be known, that it waits for.
@@ -193,47 +189,13 @@ impl Planner<'_> {
     }
 
     async fn ask(&self, prepared: &Prepared, node: NodeId, config: serde_json::Value) -> Action {
-        match self.call(prepared, node, config).await {
+        let question =
+            Question { prepared, node, operation: Operation::Plan, config, release: "next", previous: self.previous(prepared, node) };
+        match self.asker.ask(question).await {
             Ok(Reply::Changes(changes)) => Action::Change { changes },
             Ok(_) => Action::Unplannable { reason: "the plugin answered another operation".to_owned() },
             Err(failure) => Action::Unplannable { reason: failure.message },
         }
-    }
-
-    async fn call(&self, prepared: &Prepared, node: NodeId, config: serde_json::Value) -> Result<Reply, Failure> {
-        let stage = Stage::set(self.workspace, &prepared.loaded.directory, &[], &[])?;
-        let at = &prepared.nodes[node.index()];
-        let environment = prepared.environment(node);
-        let context = Context {
-            package: prepared.loaded.manifest.package.name.value.to_string(),
-            release: "next".to_owned(),
-            step: prepared.step(node).name.value.clone(),
-            attempt: 1,
-            environment: environment.map(|environment| environment.name.value.clone()),
-            deployment: at.deployment.clone(),
-            labels: environment.map(|environment| environment.labels.clone()).unwrap_or_default(),
-            previous: self.previous(prepared, node),
-            ..Context::default()
-        };
-        let invocation = Invocation {
-            component: prepared.plugin(node).source.clone(),
-            operation: Operation::Plan,
-            config,
-            kind: at.kind,
-            capabilities: at.capabilities.clone(),
-            context,
-            dirs: stage.dirs.clone(),
-            limits: limits(prepared, node),
-            hosts: environment.map(|environment| self.workspace.hosts(environment)).unwrap_or_default(),
-            mark: TargetMark::default(),
-            secrets: Arc::clone(&self.secrecy.secrets),
-            env: granted_variables(self.workspace, &at.capabilities),
-            blobs: Arc::clone(&self.workspace.blobs),
-            trees: Vec::new(),
-            sink: Arc::new(Silent),
-            cancel: self.cancel.clone(),
-        };
-        self.workspace.host.call(invocation).await
     }
 
     fn previous(&self, prepared: &Prepared, node: NodeId) -> Option<serde_json::Value> {
@@ -259,26 +221,6 @@ fn open(capabilities: &[Capability]) -> Vec<String> {
         _ => false,
     };
     capabilities.iter().filter(shown).map(ToString::to_string).collect()
-}
-
-/// What a plugin says while it plans is not shown: its answer is.
-struct Silent;
-
-#[async_trait::async_trait]
-impl StepSink for Silent {
-    fn line(&self, level: Level, _: LineSource, text: &str) {
-        tracing::debug!(?level, text, "plan");
-    }
-
-    fn progress(&self, _: &str, _: u64, _: Option<u64>) {}
-
-    fn capability(&self, capability: &str, denied: bool, _: Option<&str>) {
-        tracing::debug!(capability, denied, "plan");
-    }
-
-    async fn checkpoint(&self, _: serde_json::Value) -> Result<(), Failure> {
-        Err(Failure { kind: FailureKind::Denied, message: "a plan changes nothing, and has no checkpoints".to_owned() })
-    }
 }
 
 impl Plan {

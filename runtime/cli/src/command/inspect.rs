@@ -51,12 +51,7 @@ pub(super) const NOTHING: &str = "nothing has been released yet\nhint: type `rel
 
 pub(super) fn status(cli: &Cli, environment: Option<&str>, manifest: &ManifestArg) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Look)?;
-    if let Some(name) = environment.filter(|name| opened.loaded.environment(name).is_none()) {
-        let known: Vec<&str> = opened.loaded.environments.iter().map(|environment| environment.name.value.as_str()).collect();
-        let help = relrun_manifest::nearest(name, known.iter().copied())
-            .map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean \"{near}\"?"));
-        return Err(EngineError::input(format!("there is no environment \"{name}\""), help));
-    }
+    check_environment(&opened, environment)?;
     let package = opened.package();
     let summaries = command::summaries(&opened.workspace, &package)?;
     let deployments = Deployments::of(&summaries);
@@ -98,6 +93,15 @@ pub(super) fn status(cli: &Cli, environment: Option<&str>, manifest: &ManifestAr
     }
     show::print(&text)?;
     Ok(Exit::Done)
+}
+
+/// Refuses an environment that nothing declares.
+pub(super) fn check_environment(opened: &Opened, environment: Option<&str>) -> Result<(), EngineError> {
+    let Some(name) = environment.filter(|name| opened.loaded.environment(name).is_none()) else { return Ok(()) };
+    let known: Vec<&str> = opened.loaded.environments.iter().map(|environment| environment.name.value.as_str()).collect();
+    let help = relrun_manifest::nearest(name, known.iter().copied())
+        .map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean \"{near}\"?"));
+    Err(EngineError::input(format!("there is no environment \"{name}\""), help))
 }
 
 /// Whether the holder of a lock still lives: a process of this machine that is there, or one of another that renewed it lately.
