@@ -98,7 +98,9 @@ fn a_check_that_fails_takes_the_deployment_back() {
     sandbox.write("src/index.html", "2: all is lost");
     let ran = sandbox.relrun(&["apply"]);
     assert_eq!(ran.code, 1, "{}", ran.output);
-    let reason = format!("health@live: http://127.0.0.1:{port}/index.html was not healthy within 1s, at last: the status is 200, but the body does not contain \"all is well\"\n");
+    let reason = format!(
+        "health@live: http://127.0.0.1:{port}/index.html was not healthy within 1s, at last: the status is 200, but the body does not contain \"all is well\"\n"
+    );
     assert!(ran.output.contains(&reason), "{}", ran.output);
     assert!(ran.output.ends_with("  live         undone\nhint: type `relrun retry r2`\n"), "{}", ran.output);
     assert_eq!(sandbox.read(page), "1: all is well");

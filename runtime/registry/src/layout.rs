@@ -187,6 +187,23 @@ impl Layout {
         })
     }
 
+    fn about(&self, digest: &Digest) -> Result<Vec<Descriptor>, RegistryError> {
+        let mut found: Vec<Descriptor> = Vec::new();
+        for entry in self.index()?.iter().flat_map(ImageIndex::manifests) {
+            let manifest = match self.read_manifest(&Name::Digest(entry.digest().clone())) {
+                Ok(manifest) => manifest,
+                // A directory may name what it does not hold.
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            };
+            let about = manifest.subject().is_some_and(|subject| subject.digest() == digest);
+            if about && found.iter().all(|known| known.digest() != entry.digest()) {
+                found.push(manifest.as_referrer());
+            }
+        }
+        Ok(found)
+    }
+
     /// Runs work on files on a thread for that.
     async fn on_thread<T: Send + 'static>(
         &self,
@@ -244,6 +261,11 @@ impl Repository for Layout {
     async fn delete_tag(&self, tag: &Tag) -> Result<(), RegistryError> {
         let tag = tag.clone();
         self.on_thread(move |own| own.untag(&tag)).await
+    }
+
+    async fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, RegistryError> {
+        let digest = digest.clone();
+        self.on_thread(move |own| own.about(&digest)).await
     }
 
     fn local_blob(&self, digest: &Digest) -> Option<PathBuf> {

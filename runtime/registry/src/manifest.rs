@@ -140,6 +140,24 @@ impl Manifest {
         }
     }
 
+    /// Returns the manifest that this one is about, such as what it signs.
+    pub fn subject(&self) -> Option<&Descriptor> {
+        match &self.document {
+            Document::Image(image) => image.subject().as_ref(),
+            Document::Index(index) => index.subject().as_ref(),
+        }
+    }
+
+    /// Returns how this manifest is listed among those that are about another: with its type and its annotations.
+    pub(crate) fn as_referrer(&self) -> Descriptor {
+        let mut descriptor = self.descriptor();
+        descriptor.set_artifact_type(self.artifact_type().cloned());
+        let annotations: HashMap<String, String> =
+            self.annotations().into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        descriptor.set_annotations((!annotations.is_empty()).then_some(annotations));
+        descriptor
+    }
+
     /// Returns this manifest if its bytes are what `digest` says.
     pub(crate) fn checked(self, digest: &Digest, at: String) -> Result<Self, RegistryError> {
         let found = Hash::like(digest).map(|mut hash| {

@@ -69,6 +69,9 @@ pub trait Repository: Debug + Send + Sync {
     /// [`RegistryError::Unsupported`] where the registry cannot.
     async fn delete_tag(&self, tag: &Tag) -> Result<(), RegistryError>;
 
+    /// Returns what is about a manifest, such as signatures and attestations: everything that was pushed with it as its subject.
+    async fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, RegistryError>;
+
     /// Returns the file that holds a blob where it lies in this machine's directory.
     fn local_blob(&self, _digest: &Digest) -> Option<PathBuf> {
         None

@@ -363,3 +363,20 @@ async fn a_proxy_is_used_for_all_but_the_loopback() {
     assert!(near.list_tags().await.is_err());
     assert_eq!(proxy.requests("GET").len(), 1);
 }
+
+#[tokio::test]
+async fn a_registry_with_a_referrers_api_is_asked() {
+    let made = artifact(vec![blob("content")]);
+    let listed = format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":7}}]}}"#,
+        made.manifest.digest()
+    );
+    let proxy = Proxy::before(nowhere(), move |line, _| {
+        if line.contains("/referrers/sha256:") { answer("200 OK", "", &listed) } else { answer("404 Not Found", "", "") }
+    })
+    .await;
+    let repository = open(logged_in(&proxy.host()), &proxy.host(), "acme/shop").await;
+    let found = repository.referrers(made.manifest.digest()).await.unwrap();
+    assert_eq!((found.len(), found[0].digest()), (1, made.manifest.digest()));
+    assert_eq!(proxy.requests("GET").len(), 1);
+}

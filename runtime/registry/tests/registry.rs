@@ -1,5 +1,7 @@
 //! A real registry, with a password and with TLS; and skopeo, which must read what was pushed.
 
+#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
+
 mod support;
 
 use std::fs;
@@ -7,7 +9,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use relrun_registry::{Client, ClientOptions, Credential, Layout, Name, PushAs, Pushed, RegistryError, Repository, Transfer};
+use relrun_registry::{
+    Artifact, ArtifactPlan, Client, ClientOptions, Credential, Layout, Manifest, Name, PushAs, Pushed, RegistryError, Repository, Transfer,
+};
 use relrun_tests::registry::{RegistryServer, RegistrySetup};
 use support::{USER, artifact, blob, image, images, logged_in, noise, open, options, plain, tag};
 
@@ -104,6 +108,36 @@ async fn a_copy_within_a_registry_sends_nothing() {
     let layout = Layout::at(folder.path().join("layout"));
     transfer.copy(&*to, &Name::Tag(tag("1")), &layout, &PushAs::Tagged(tag("1"))).await.unwrap();
     assert_eq!(layout.resolve(&Name::Tag(tag("1"))).await.unwrap(), made.manifest);
+}
+
+/// Makes a small artifact that is about another.
+fn about(subject: &Manifest, text: &str) -> Artifact {
+    let kind = Some("application/vnd.relrun.test.signature.v1".to_owned());
+    let annotations = [("org.example.note".to_owned(), text.to_owned())].into();
+    let subject = Some(subject.descriptor());
+    ArtifactPlan { artifact_type: kind, layers: vec![blob(text.to_owned())], annotations, subject, config: None }.build().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_about_an_artifact_is_found() {
+    let server = plain();
+    let folder = tempfile::tempdir().unwrap();
+    let remote = open(logged_in(&server.host()), &server.host(), "acme/shop").await;
+    let layout = Layout::at(folder.path().join("layout"));
+    let made = artifact(vec![blob("content")]);
+    let (one, two) = (about(&made.manifest, "one"), about(&made.manifest, "two"));
+    for repository in [&*remote, &layout] {
+        let transfer = Transfer::new(folder.path());
+        transfer.push(repository, &made, &PushAs::Tagged(tag("1"))).await.unwrap();
+        assert_eq!(repository.referrers(made.manifest.digest()).await.unwrap(), []);
+        for part in [&one, &two, &one] {
+            transfer.push(repository, part, &PushAs::ByDigest).await.unwrap();
+        }
+        let found = repository.referrers(made.manifest.digest()).await.unwrap();
+        assert_eq!(found.iter().map(Descriptor::digest).collect::<Vec<_>>(), [one.manifest.digest(), two.manifest.digest()]);
+        assert_eq!(found[0].artifact_type().as_ref().unwrap().as_ref(), "application/vnd.relrun.test.signature.v1");
+        assert_eq!(found[1].annotations().as_ref().unwrap()["org.example.note"], "two");
+    }
 }
 
 #[tokio::test]

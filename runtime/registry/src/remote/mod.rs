@@ -5,6 +5,7 @@
 mod auth;
 mod download;
 mod options;
+mod referrers;
 mod retry;
 mod setup;
 mod upload;
@@ -154,12 +155,14 @@ impl Remote {
             return Err(self.host.refusal(&call, response).await);
         }
         let said = text(response.headers(), "docker-content-digest").and_then(|said| said.parse::<Digest>().ok());
-        match said {
-            Some(said) if said.algorithm() == manifest.digest().algorithm() && said != *manifest.digest() => {
-                Err(call.nonsense(format!("it calls the manifest {said}, and it is {}", manifest.digest())))
-            }
-            _ => Ok(manifest.digest().clone()),
+        if let Some(said) = said.filter(|said| said.algorithm() == manifest.digest().algorithm() && said != manifest.digest()) {
+            return Err(call.nonsense(format!("it calls the manifest {said}, and it is {}", manifest.digest())));
         }
+        let noted = response.headers().contains_key("oci-subject");
+        if let Some(subject) = manifest.subject().filter(|_| !noted) {
+            self.note_referrer(subject.digest(), manifest).await?;
+        }
+        Ok(manifest.digest().clone())
     }
 
     /// Pushes under a tag that never changes: looks before, and looks again after.
@@ -275,6 +278,10 @@ impl Repository for Remote {
         found.sort();
         found.dedup();
         Ok(found)
+    }
+
+    async fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, RegistryError> {
+        self.find_referrers(digest).await
     }
 
     async fn delete_tag(&self, tag: &Tag) -> Result<(), RegistryError> {
