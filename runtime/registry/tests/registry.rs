@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use relrun_registry::spec::Descriptor;
 use relrun_registry::{
     Artifact, ArtifactPlan, Client, ClientOptions, Credential, Layout, Manifest, Name, PushAs, Pushed, RegistryError, Repository, Transfer,
 };
