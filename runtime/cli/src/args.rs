@@ -291,6 +291,9 @@ pub(crate) struct ApplyArgs {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) target: Target,
+    /// Run pure steps that are not in the cache, so that what depends on them is known too.
+    #[arg(long)]
+    pub(crate) build: bool,
     /// Save the plan, for `relrun apply FILE`.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

@@ -3,6 +3,7 @@
 mod cache;
 mod doctor;
 mod drift;
+mod git;
 mod inspect;
 mod lock;
 mod plan;

@@ -6,13 +6,13 @@ use crate::staging::Stage;
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::NodeId;
 use relrun_host::{CancelToken, Canceller, Context, Invocation, Level, LineSource, Operation, Reply, StepSink, TargetMark};
-use relrun_ledger::{Failure, FailureKind};
+use relrun_ledger::{Failure, FailureKind, StepKind};
 use serde_json::Value;
 use std::sync::Arc;
 
 /// Asks plugins.
 pub(crate) struct Asker<'w> {
-    workspace: &'w Workspace,
+    pub(crate) workspace: &'w Workspace,
     secrecy: Arc<Secrecy>,
     // Held, so that nothing counts as cancelled.
     _canceller: Canceller,
@@ -41,8 +41,13 @@ impl<'w> Asker<'w> {
 
     /// Asks one plugin, in private folders that are gone afterwards.
     pub(crate) async fn ask(&self, question: Question<'_>) -> Result<Reply, Failure> {
+        let stage = Stage::set(self.workspace, &question.prepared.loaded.directory, &[], &[])?;
+        self.ask_in(&stage, question, Arc::new(Silent)).await
+    }
+
+    /// Asks one plugin in folders that are there already.
+    pub(crate) async fn ask_in(&self, stage: &Stage, question: Question<'_>, sink: Arc<dyn StepSink>) -> Result<Reply, Failure> {
         let Question { prepared, node, operation, config, release, previous } = question;
-        let stage = Stage::set(self.workspace, &prepared.loaded.directory, &[], &[])?;
         let at = &prepared.nodes[node.index()];
         let environment = prepared.environment(node);
         let context = Context {
@@ -56,6 +61,8 @@ impl<'w> Asker<'w> {
             previous,
             ..Context::default()
         };
+        // Nothing that its fingerprint does not cover reaches a pure step.
+        let context = if at.kind == StepKind::Pure { Context { attempt: 1, ..Context::default() } } else { context };
         let invocation = Invocation {
             component: prepared.plugin(node).source.clone(),
             operation,
@@ -70,8 +77,8 @@ impl<'w> Asker<'w> {
             secrets: Arc::clone(&self.secrecy.secrets),
             env: granted_variables(self.workspace, &at.capabilities),
             blobs: Arc::clone(&self.workspace.blobs),
-            trees: Vec::new(),
-            sink: Arc::new(Silent),
+            trees: stage.trees.clone(),
+            sink,
             cancel: self.cancel.clone(),
         };
         self.workspace.host.call(invocation).await

@@ -12,6 +12,7 @@ macro_rules! moment {
 }
 
 mod ask;
+mod build;
 mod carry;
 pub mod command;
 mod error;

@@ -23,10 +23,31 @@ pub struct Plan {
     pub manifest: String,
     /// The identity that it is for.
     pub identity: Digest,
+    /// What git knows of the work tree, where it knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<Git>,
     /// What was asked.
     pub request: PlannedRequest,
     /// The steps, in the graph's order.
     pub steps: Vec<PlannedStep>,
+}
+
+/// What git knows of a work tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Git {
+    /// The commit that is checked out.
+    pub commit: String,
+    /// Whether something differs from it.
+    pub dirty: bool,
+}
+
+/// How a plan is made.
+#[derive(Clone, Debug, Default)]
+pub struct PlanOptions {
+    /// Pure steps that miss the cache are run, so that what depends on them is known.
+    pub build: bool,
+    /// What git knows of the work tree.
+    pub git: Option<Git>,
 }
 
 /// What was asked of a plan, kept so that `apply PLAN` asks the same.
@@ -66,6 +87,16 @@ pub enum Action {
         /// Why, one line a part that changed.
         why: Vec<String>,
     },
+    /// It did, because the plan was to build; its outcome is in the cache now.
+    Built {
+        /// Why, one line a part that changed.
+        why: Vec<String>,
+    },
+    /// It was to be built, and failed.
+    Failed {
+        /// Why, and the last that it said.
+        reason: String,
+    },
     /// It would change something.
     Change {
         /// What, as the plugin says.
@@ -87,10 +118,11 @@ pub enum Action {
 pub const PLAN_FORMAT: u32 = 1;
 
 /// Makes a plan.
-pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest) -> Result<Plan, EngineError> {
+pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest, options: PlanOptions) -> Result<Plan, EngineError> {
     let applied = identity_of(workspace, loaded, request).await?;
     let asker = Asker::new(workspace, &applied.prepared.loaded)?;
-    let mut planner = Planner { workspace, asker, outcomes: BTreeMap::new(), missing: BTreeMap::new() };
+    let build = options.build;
+    let mut planner = Planner { workspace, asker, build, outcomes: BTreeMap::new(), missing: BTreeMap::new() };
     let Applied { prepared, survey, sought, .. } = applied;
     let mut planned = Vec::new();
     for node in prepared.graph.topological() {
@@ -110,6 +142,7 @@ pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest)
         package: prepared.loaded.manifest.package.name.value.to_string(),
         manifest: prepared.loaded.name.clone(),
         identity: sought.identity,
+        git: options.git,
         request: PlannedRequest {
             environments: request.environments.clone(),
             phases: request.phases.clone(),
@@ -125,6 +158,7 @@ type Prepared = crate::prepare::Prepared;
 struct Planner<'w> {
     workspace: &'w Workspace,
     asker: Asker<'w>,
+    build: bool,
     /// What cached pure steps gave.
     outcomes: BTreeMap<NodeId, Outcome>,
     /// The first step, for each that cannot be known, that it waits for.
@@ -151,7 +185,17 @@ impl Planner<'_> {
                 self.outcomes.insert(node, outcome);
                 return Ok(Action::Cached);
             }
-            return Ok(Action::Run { why: why(self.workspace, prepared, node, &made) });
+            let why = why(self.workspace, prepared, node, &made);
+            if !self.build {
+                return Ok(Action::Run { why });
+            }
+            return Ok(match self.asker.build(prepared, node, &made).await {
+                Ok(outcome) => {
+                    self.outcomes.insert(node, outcome);
+                    Action::Built { why }
+                }
+                Err(failure) => Action::Failed { reason: failure.message },
+            });
         }
         Ok(self.ask(prepared, node, made.config).await)
     }

@@ -4,14 +4,15 @@ use super::run::{Opened, request};
 use crate::args::{Cli, Format, PlanArgs, Target};
 use crate::open::Access;
 use crate::show;
-use relrun_engine::plan::{Action, Plan, plan as make_plan};
+use relrun_engine::plan::{Action, Plan, PlanOptions, plan as make_plan};
 use relrun_engine::{EngineError, Exit, command};
 use relrun_graph::{Graph, Selection};
 use std::path::Path;
 
 pub(super) async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &args.target.manifest, Access::Write)?;
-    let plan = make_plan(&opened.workspace, opened.loaded, &request(&args.target)?).await?;
+    let options = PlanOptions { build: args.build, git: super::git::facts(&opened.loaded.directory) };
+    let plan = make_plan(&opened.workspace, opened.loaded, &request(&args.target)?, options).await?;
     if let Some(out) = &args.out {
         let text = serde_json::to_string_pretty(&plan).map_err(|error| EngineError::io("write the plan", std::io::Error::other(error)))?;
         std::fs::write(out, text + "\n").map_err(|source| EngineError::io(format!("write {}", out.display()), source))?;
@@ -21,11 +22,17 @@ pub(super) async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, EngineError
     } else {
         show::print(&words(&plan, args.out.as_deref()))?;
     }
-    Ok(Exit::Done)
+    let failed = plan.steps.iter().any(|step| matches!(step.action, Action::Failed { .. }));
+    Ok(if failed { Exit::StepFailed } else { Exit::Done })
 }
 
 fn words(plan: &Plan, out: Option<&Path>) -> String {
     let mut text = format!("{} would be carried like this:\n", plan.package);
+    if let Some(git) = &plan.git {
+        let dirty = if git.dirty { ", and what is not committed" } else { "" };
+        text += &format!("  commit    {}{dirty}\n", git.commit.chars().take(12).collect::<String>());
+    }
+    text += &format!("  identity  {}\n", plan.identity.short());
     let mut phase = None;
     for step in &plan.steps {
         if phase != Some(&step.phase) {
@@ -52,6 +59,8 @@ fn action(action: &Action) -> (&'static str, Vec<String>) {
     match action {
         Action::Cached => ("comes from the cache", Vec::new()),
         Action::Run { why } => ("runs", why.clone()),
+        Action::Built { why } => ("was built", why.clone()),
+        Action::Failed { reason } => ("failed", reason.lines().map(str::to_owned).collect()),
         Action::Change { changes } if changes.is_empty() => ("is an effect", Vec::new()),
         Action::Change { changes } => {
             let detail = |text: &String| text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>();

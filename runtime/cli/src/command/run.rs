@@ -122,7 +122,7 @@ pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineErr
         return Ok(show::finished(&mut *show::reporter(cli, || None), finished));
     }
     let opened = Opened { loaded: Loaded::new(&workspace, source)?, workspace, _place: None };
-    request.description = args.description.clone().or_else(|| commit_line(&opened.loaded.directory));
+    request.description = args.description.clone().or_else(|| super::git::commit_line(&opened.loaded.directory));
     carry(cli, opened, &args.run, args.no_cache, async |tools, loaded| command::apply(tools, loaded, &request).await).await
 }
 
@@ -139,17 +139,6 @@ fn saved_plan(path: &Path) -> Result<Option<Plan>, EngineError> {
         return Err(EngineError::input(message, "make the plan with this relrun: `relrun plan --out FILE`"));
     }
     Ok(Some(plan))
-}
-
-/// Returns the first line of the commit that is checked out, where git knows one.
-fn commit_line(directory: &Path) -> Option<String> {
-    let head = directory.ancestors().any(|ancestor| ancestor.join(".git").exists());
-    if !head {
-        return None;
-    }
-    let output = std::process::Command::new("git").args(["log", "-1", "--format=%s"]).current_dir(directory).output().ok()?;
-    let line = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !line.is_empty()).then_some(line)
 }
 
 pub(super) async fn retry(cli: &Cli, at: &Release, run: &Run, input: &[String]) -> Result<Exit, EngineError> {
