@@ -1,5 +1,7 @@
 //! What a plan says of the commit that it is made of.
 
+#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
+
 use relrun_tests::Sandbox;
 use std::process::Command;
 
