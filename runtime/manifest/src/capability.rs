@@ -19,7 +19,7 @@ pub enum Capability {
     Run(RunGrant),
     /// `http "https://api.example.com" methods="GET POST"`.
     Http(HttpGrant),
-    /// `read "path"`: a directory or file, read-only, relative to the project's root or absolute.
+    /// `read "path"`: a directory or file, read-only, relative to the manifest's directory or absolute.
     Read(String),
     /// `write "path"`: a directory, read and write.
     Write(String),
