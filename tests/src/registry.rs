@@ -77,7 +77,8 @@ impl RegistryServer {
             if self.child.try_wait().unwrap().is_some() {
                 return false;
             }
-            if answers(self.address, self.setup.tls) {
+            // By its own word too: whoever took its port may answer in its place.
+            if self.log().contains("listening on") && answers(self.address, self.setup.tls) {
                 return true;
             }
             sleep(Duration::from_millis(20));

@@ -199,7 +199,7 @@ async fn push_with_the_helper() {
     // All ignored tests may be asked for at once.
     let (Ok(host), Ok(config)) = (std::env::var("RELRUN_TEST_REGISTRY"), std::env::var("RELRUN_TEST_CONFIG")) else { return };
     let mut options = ClientOptions { docker_config: Some(config.into()), ..options() };
-    options.timeouts.helper = Duration::from_secs(2);
+    options.timeouts.helper = Duration::from_secs(5);
     let repository = open(options, &host, "acme/shop").await;
     repository.push_blob(&blob(host), None).await.unwrap();
 }
