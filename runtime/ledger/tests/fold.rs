@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use proptest::prelude::*;
-use relrun_ledger::{Event, Finding, Record, Release, StepId, StepKind, Summary};
+use relrun_ledger::{Event, Finding, Origin, Record, Release, RunKind, StepId, StepKind, Summary};
 use std::collections::BTreeSet;
 
 fn begin() -> (Release, Vec<Record>) {
@@ -87,4 +87,44 @@ fn a_gap_a_repetition_and_a_wrong_beginning_are_refused() {
     assert!(Release::fold(&[ended(0)]).is_err());
     assert!(Release::begin(&Record { seq: 1, ..records[0].clone() }).is_err());
     assert!(Release::fold(&[]).expect("nothing is legal").is_none());
+}
+
+#[test]
+fn a_way_back_is_remembered_until_somebody_goes_forward_again() {
+    let (mut release, _) = begin();
+    let web = StepId(3);
+    let ran = Origin::Ran { fingerprint: None };
+    let run = |run| Event::RunStarted { run, actor: actor(), steps: None };
+    let fold = |release: &mut Release, events: &[Event]| {
+        events.iter().for_each(|event| release.apply(&record(release.next_seq, event.clone())).expect("it may follow"));
+        (release.run, release.going_back.iter().cloned().collect::<Vec<_>>())
+    };
+    let begun = [
+        run(RunKind::Apply),
+        Event::StepStarted { step: web, attempt: 1, config: digest("config") },
+        Event::StepSucceeded { step: web, outcome: outcome(Some(serde_json::json!(1))), origin: ran },
+    ];
+    assert_eq!(fold(&mut release, &begun), (Some(RunKind::Apply), vec![]));
+    assert_eq!(fold(&mut release, &[Event::UndoStarted { step: web }]), (Some(RunKind::Apply), vec!["staging".to_owned()]));
+    // It died. Neither a person's word nor another process that goes on changes what it was about.
+    assert_eq!(fold(&mut release, &[run(RunKind::Settle)]), (Some(RunKind::Apply), vec!["staging".to_owned()]));
+    assert_eq!(fold(&mut release, &[run(RunKind::Continue)]), (Some(RunKind::Continue), vec!["staging".to_owned()]));
+    assert_eq!(fold(&mut release, &[run(RunKind::Retry)]), (Some(RunKind::Retry), vec![]));
+}
+
+#[test]
+fn what_a_pure_step_made_may_be_made_again() {
+    let (mut release, _) = begin();
+    let outcome = || outcome(None);
+    let done = |step, attempt| {
+        let origin = Origin::Ran { fingerprint: None };
+        [Event::StepStarted { step, attempt, config: digest("config") }, Event::StepSucceeded { step, outcome: outcome(), origin }]
+    };
+    let run = Event::RunStarted { run: RunKind::Apply, actor: actor(), steps: None };
+    assert!(release.apply(&record(1, run)).is_ok());
+    for (attempt, pure) in [(1, true), (2, true), (1, false), (2, false)] {
+        let step = if pure { StepId(0) } else { StepId(1) };
+        let folded = done(step, attempt).into_iter().all(|event| release.apply(&record(release.next_seq, event)).is_ok());
+        assert_eq!(folded, pure || attempt == 1, "{step:?} {attempt}");
+    }
 }

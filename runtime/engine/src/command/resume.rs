@@ -224,8 +224,15 @@ pub(super) fn survey_rest(workspace: &Workspace, prepared: &Prepared, release: &
     }
     let id = release.start.release;
     let names: Vec<&str> = changed.iter().map(String::as_str).take(5).collect();
-    Err(EngineError::input(
-        format!("what {} reads has changed since {id} began, so {id} cannot go on as it was", crate::text::join(&names)),
-        "type `relrun apply`: it makes a new release of what is there now",
-    ))
+    let half = release.environments().into_iter().find(|name| {
+        use EnvironmentState as State;
+        matches!(release.environment(name), State::Half | State::Working | State::Unknown | State::UndoFailed)
+    });
+    // What is half deployed keeps every other release out, so that it must go first.
+    let help = match half {
+        Some(environment) => format!("type `relrun undo {id} -e {environment}`, then `relrun apply`, or bring back what it read"),
+        None => "type `relrun apply`: it makes a new release of what is there now".to_owned(),
+    };
+    let message = format!("what {} reads has changed since {id} began, so {id} cannot go on as it was", crate::text::join(&names));
+    Err(EngineError::input(message, help))
 }
