@@ -270,3 +270,30 @@ phase "live" environments="live" {
     }
 }
 "#;
+
+#[test]
+fn a_manifest_that_is_none_is_refused_and_loses_nothing() {
+    let project = Project::new();
+    let manifest = project.0.path("release.kdl");
+    for (bytes, words) in [
+        (&b"package \"acme/shop\" version=\"1.0.@\" {\n"[..], "release.kdl:"),
+        (b"", "package"),
+        (b"\xff\xfe not text", "release.kdl is no UTF-8 text"),
+        (&[b'{'; 100_000], "release.kdl"),
+    ] {
+        fs::write(&manifest, bytes).unwrap();
+        for command in ["apply -i n=3", "check", "rollback -e live", "status"] {
+            let ran = project.relrun(command);
+            assert!(ran.code == 2 && ran.output.contains(words), "{command}: {}\n{}", ran.code, ran.output);
+        }
+    }
+    fs::remove_file(&manifest).unwrap();
+    let ran = project.relrun("apply -i n=3");
+    assert!(ran.code == 2 && ran.output.contains("there is no file release.kdl"), "{}", ran.output);
+    project.0.write("release.kdl", MANIFEST);
+    project.0.write("relrun.kdl", "enviroment \"live\"\n");
+    let ran = project.relrun("apply -i n=3");
+    assert!(ran.code == 2 && ran.output.contains("did you mean `environment`?"), "{}", ran.output);
+    fs::remove_file(project.0.path("relrun.kdl")).unwrap();
+    project.goes_on(2);
+}

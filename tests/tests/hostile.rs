@@ -68,6 +68,39 @@ fn each_misdeed_fails_its_step_and_nothing_that_was_recorded_is_lost() {
     assert_eq!(sandbox.read("hosts/live/srv/shop/current/index.html"), "1\n");
 }
 
+#[test]
+fn what_is_no_plugin_is_refused_before_there_is_a_release() {
+    let sandbox = Sandbox::new();
+    sandbox.write("release.kdl", MANIFEST);
+    std::fs::copy(guest::build(), sandbox.path("bad.wasm")).unwrap();
+    let apply = |page: &str| sandbox.relrun(&["apply", "-i", &format!("page={page}"), "-i", "deed=leave"]);
+    assert_eq!(apply("1").code, 0);
+    let other = "(component (instance $i) (export \"relrun:plugin/step@0.9.0\" (instance $i)))";
+    let reaching =
+        "(component (import \"acme:bomb/fuse@1.0.0\" (instance)) (instance $i) (export \"relrun:plugin/step@0.1.0\" (instance $i)))";
+    for (text, words) in [
+        ("", "it is empty"),
+        ("(module)", "it is a core module, not a component"),
+        ("(component)", "it is a component, but does not export relrun:plugin/step; it exports nothing"),
+        (other, "built for relrun:plugin@0.9.0; this relrun runs 0.1"),
+        (reaching, "it imports acme:bomb/fuse@1.0.0, which relrun does not offer"),
+    ] {
+        let bytes = if text.is_empty() { Vec::new() } else { wat::parse_str(text).unwrap() };
+        std::fs::write(sandbox.path("bad.wasm"), bytes).unwrap();
+        let ran = apply("2");
+        assert!(ran.code == 2 && one_line(&ran.output).contains(words), "{words}: {}\n{}", ran.code, ran.output);
+    }
+    std::fs::copy(guest::build(), sandbox.path("bad.wasm")).unwrap();
+    let releases = sandbox.relrun(&["releases", "list"]).output;
+    assert!(releases.contains("r1 ") && !releases.contains("r2 "), "{releases}");
+    assert_eq!(apply("2").code, 0);
+}
+
+/// Returns a message without the line breaks of its frame.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ")
+}
+
 /// What a plugin does, and what is said of it.
 const MISDEEDS: [(&str, &str); 12] = [
     ("panic", "the plugin panicked: oh no (src/deeds.rs:15:20)"),

@@ -38,7 +38,7 @@ fn at_every(moments: &[&str], shop: &mut Shop, begin: impl Fn(&mut Shop) -> Vec<
 
 /// A shop with two releases.
 fn two_releases() -> Shop {
-    let mut shop = Shop::open();
+    let mut shop = Shop::quick();
     shop.next();
     shop.goes_live();
     shop
@@ -60,7 +60,7 @@ fn apply_dies(moments: &[&str]) {
         shop.carry_on();
         shop.holds();
     };
-    at_every(moments, &mut Shop::open(), begin, after);
+    at_every(moments, &mut Shop::quick(), begin, after);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn killed_while_it_rolls_back_it_is_carried_to_its_end() {
 
 #[test]
 fn no_release_goes_over_what_a_dead_process_left() {
-    let mut shop = Shop::open();
+    let mut shop = Shop::quick();
     shop.next();
     shop.sandbox.set("RELRUN_KILL_AT", "target.changed:12");
     assert_eq!(shop.apply().code, KILLED);

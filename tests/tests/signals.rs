@@ -252,3 +252,39 @@ fn while_it_plans() {
     interrupt(running);
     assert_eq!(sandbox.relrun(&["check"]).code, 0);
 }
+
+/// What was begun stands half, and what it was made from is no longer there: it must not keep everything out for ever.
+#[test]
+fn what_can_neither_go_on_nor_begin_anew_is_undone() {
+    let sandbox = Sandbox::new();
+    sandbox.write("release.kdl", HALF);
+    sandbox.write("src/page", "");
+    let running = sandbox.start(&["apply", "-j", "2"]);
+    running.wait_for("note@live | done");
+    running.wait_for("page@live | commands 0/1");
+    let ran = interrupt(running);
+    nothing_is_left(&sandbox);
+    sandbox.write("src/quick", "");
+    let next = next_command(&ran.output).unwrap();
+    let ran = sandbox.relrun(&next.iter().map(String::as_str).collect::<Vec<_>>());
+    let help = "help: type `relrun undo r1 -e live`, then `relrun apply`, or bring back what it read";
+    assert!(ran.code == 2 && ran.output.contains(help), "{}", ran.output);
+    follows(&sandbox, &ran);
+    does(&sandbox, &["apply".to_owned()]);
+}
+
+const HALF: &str = r#"
+package "acme/half" version="1.0.@"
+environment "live" { host "web1" "file:hosts/live" }
+phase "live" environments="live" {
+    deploy "note" plugin="deploy" {
+        grant { run "sh" "-c" "*" confine="none" }
+        config { up "sh" "-c" "true"; down "sh" "-c" "true"; confine "none" }
+    }
+    step "page" plugin="build" {
+        reads "src/**"
+        grant { run "sh" "-c" "*" }
+        config { command "sh" "-c" "test -e src/quick || sleep 31.4159" }
+    }
+}
+"#;
