@@ -279,7 +279,7 @@ fn a_manifest_that_is_none_is_refused_and_loses_nothing() {
         (&b"package \"acme/shop\" version=\"1.0.@\" {\n"[..], "release.kdl:"),
         (b"", "package"),
         (b"\xff\xfe not text", "release.kdl is no UTF-8 text"),
-        (&[b'{'; 100_000], "release.kdl"),
+        (&vec![b'{'; 100_000], "release.kdl"),
     ] {
         fs::write(&manifest, bytes).unwrap();
         for command in ["apply -i n=3", "check", "rollback -e live", "status"] {
