@@ -96,7 +96,9 @@ fn a_way_back_is_remembered_until_somebody_goes_forward_again() {
     let ran = Origin::Ran { fingerprint: None };
     let run = |run| Event::RunStarted { run, actor: actor(), steps: None };
     let fold = |release: &mut Release, events: &[Event]| {
-        events.iter().for_each(|event| release.apply(&record(release.next_seq, event.clone())).expect("it may follow"));
+        for event in events {
+            release.apply(&record(release.next_seq, event.clone())).expect("it may follow");
+        }
         (release.run, release.going_back.iter().cloned().collect::<Vec<_>>())
     };
     let begun = [
