@@ -195,6 +195,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// The settings of environments: a change is a release of its own, to be promoted when it is wanted.
+    #[command(subcommand)]
+    Env(EnvCommand),
     /// The records of releases.
     #[command(subcommand)]
     Releases(ReleasesCommand),
@@ -299,6 +302,58 @@ pub(crate) struct PlanArgs {
     pub(crate) out: Option<PathBuf>,
 }
 
+/// `env`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EnvCommand {
+    /// Every setting of an environment, and where its value comes from.
+    List {
+        /// Which environment.
+        #[arg(short, long, value_name = "ENV")]
+        environment: String,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
+    /// Set inputs for one environment.
+    Set {
+        /// The settings; @FILE reads a value from a file.
+        #[arg(value_name = "NAME=VALUE", required = true)]
+        settings: Vec<String>,
+        #[command(flatten)]
+        staging: Staging,
+    },
+    /// Take back what was set.
+    Unset {
+        /// The settings.
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        staging: Staging,
+    },
+    /// Edit what was set, one `NAME=VALUE` a line, in `$VISUAL` or `$EDITOR`.
+    Edit {
+        #[command(flatten)]
+        staging: Staging,
+    },
+}
+
+/// Where settings are changed, and whether they are deployed at once.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Staging {
+    /// Which environment.
+    #[arg(short, long, value_name = "ENV")]
+    pub(crate) environment: String,
+    /// Which deployment.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) deployment: Option<String>,
+    /// Deploy it at once.
+    #[arg(long)]
+    pub(crate) promote: bool,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArg,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
 /// `releases`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReleasesCommand {
@@ -319,8 +374,8 @@ pub(crate) enum ReleasesCommand {
     },
     /// What differs between two releases.
     Diff {
-        /// The earlier one.
-        from: ReleaseId,
+        /// The earlier one; by default what is active where the last settings are staged.
+        from: Option<ReleaseId>,
         /// The later one; by default the last.
         to: Option<ReleaseId>,
         #[command(flatten)]

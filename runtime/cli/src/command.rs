@@ -9,6 +9,7 @@ mod lock;
 mod plan;
 mod releases;
 mod run;
+mod settings;
 
 pub(crate) use doctor::{completions, doctor};
 
@@ -54,6 +55,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Status { environment, verify: false, manifest } => inspect::status(cli, environment.as_deref(), manifest),
         Command::Status { environment, verify: true, manifest } => drift::status(cli, environment.as_deref(), manifest).await,
         Command::Logs { release, step, manifest } => inspect::logs(cli, release.as_deref(), step.as_deref(), manifest),
+        Command::Env(command) => settings::dispatch(cli, command).await,
         Command::Releases(command) => releases::dispatch(cli, command),
         Command::Lock(command) => lock::dispatch(cli, command),
         Command::Cache(command) => cache::dispatch(cli, command),

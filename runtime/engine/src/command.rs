@@ -8,6 +8,7 @@ mod promote;
 mod resume;
 mod rollback;
 mod same;
+mod settings;
 mod settle;
 mod start;
 
@@ -17,6 +18,8 @@ pub use promote::{PromoteRequest, Promotion, promote, promotion};
 pub use resume::{Resume, cancel, resume, retry_with};
 pub use rollback::{RollbackRequest, rollback};
 pub use same::Sought;
+pub(crate) use settings::standing as settings_standing;
+pub use settings::{Setting, SettingFrom, SettingsEdit, list as list_settings, stage};
 pub use settle::{Word, approve, mark, settle};
 
 use crate::carry::{Carrier, CarryOptions, Secrecy, Stop};

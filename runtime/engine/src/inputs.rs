@@ -1,12 +1,17 @@
-//! The values of the inputs: from `-i`, from what an environment sets, from the default, in this order of strength.
+//! The values of the inputs: from `-i`, from `relrun env set`, from what the environment's block sets, from the default, in this order of
+//! strength.
 
 use crate::{EngineError, Loaded};
-use relrun_manifest::{Input, Mistake, Scalar, Setting};
+use relrun_ledger::Start;
+use relrun_manifest::{Environment, Input, Mistake, Scalar, Setting};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Values by input name.
 pub(crate) type Values = BTreeMap<String, Value>;
+
+/// What `relrun env set` set, by environment.
+pub(crate) type Sets = BTreeMap<String, Values>;
 
 /// The inputs as every step sees them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +22,8 @@ pub struct Inputs {
     pub free: Values,
     /// As each environment's steps see them.
     pub bound: BTreeMap<String, Values>,
+    /// What `relrun env set` set in each environment.
+    pub set: Sets,
 }
 
 impl Inputs {
@@ -24,7 +31,12 @@ impl Inputs {
     ///
     /// # Errors
     /// Every unknown name, every value of a wrong type or not allowed, and every required input that nothing gives, all at once.
-    pub fn settle(loaded: &Loaded, given: &[(String, String)]) -> Result<Self, EngineError> {
+    pub fn settle(loaded: &Loaded, given: &[(String, String)], set: Sets) -> Result<Self, EngineError> {
+        Self::from_given(loaded, Self::read(loaded, given)?, set)
+    }
+
+    /// Reads values given as text.
+    pub fn read(loaded: &Loaded, given: &[(String, String)]) -> Result<Values, EngineError> {
         let mut values = Values::new();
         let mut wrong = Vec::new();
         for (name, text) in given {
@@ -39,18 +51,14 @@ impl Inputs {
         if !wrong.is_empty() {
             return Err(EngineError::input(wrong.join("\n"), "type `-i NAME=VALUE` with a name and a value that the manifest declares"));
         }
-        Self::from_given(loaded, values)
+        Ok(values)
     }
 
     /// Settles every input from typed values.
-    pub fn from_given(loaded: &Loaded, given: Values) -> Result<Self, EngineError> {
-        let free = settle(&loaded.manifest.inputs, &given, &[]);
-        let bound: BTreeMap<String, Values> = loaded
-            .environments
-            .iter()
-            .map(|environment| (environment.name.value.clone(), settle(&loaded.manifest.inputs, &given, &environment.settings)))
-            .collect();
-        let inputs = Self { given, free, bound };
+    pub fn from_given(loaded: &Loaded, given: Values, set: Sets) -> Result<Self, EngineError> {
+        let free = settle(&loaded.manifest.inputs, &given, &Values::new(), &[]);
+        let bound = bound(loaded, &given, &set);
+        let inputs = Self { given, free, bound, set };
         inputs.check_missing(loaded)?;
         Ok(inputs)
     }
@@ -77,12 +85,28 @@ impl Inputs {
     }
 }
 
-fn settle(inputs: &[Input], given: &Values, settings: &[Setting]) -> Values {
+/// Settles every environment's values.
+fn bound(loaded: &Loaded, given: &Values, set: &Sets) -> BTreeMap<String, Values> {
+    let nothing = Values::new();
+    let one = |environment: &Environment| {
+        let name = environment.name.value.clone();
+        let values = settle(&loaded.manifest.inputs, given, set.get(&name).unwrap_or(&nothing), &environment.settings);
+        (name, values)
+    };
+    loaded.environments.iter().map(one).collect()
+}
+
+fn settle(inputs: &[Input], given: &Values, staged: &Values, settings: &[Setting]) -> Values {
     let mut values = Values::new();
     for input in inputs {
         let name = &input.name.value;
         let set = settings.iter().find(|setting| *setting.name == *name).map(|setting| plain(&setting.value.value));
-        let value = given.get(name).cloned().or(set).or_else(|| input.default.as_ref().map(|default| plain(&default.value)));
+        let value = given
+            .get(name)
+            .or_else(|| staged.get(name))
+            .cloned()
+            .or(set)
+            .or_else(|| input.default.as_ref().map(|default| plain(&default.value)));
         if let Some(value) = value {
             values.insert(name.clone(), value);
         }
@@ -91,7 +115,7 @@ fn settle(inputs: &[Input], given: &Values, settings: &[Setting]) -> Values {
 }
 
 /// A value that holds no references; the parser refuses references in inputs and settings.
-fn plain(scalar: &Scalar) -> Value {
+pub(crate) fn plain(scalar: &Scalar) -> Value {
     relrun_manifest::scalar_to_json(scalar, &|_| None)
 }
 
@@ -107,24 +131,29 @@ fn unknown(loaded: &Loaded, name: &str) -> String {
 impl Inputs {
     /// Takes the values that a record is promoted with: what it was built with, and the target's own settings. Of the values that were given,
     /// those travel whose input says so with `release=#true`.
-    pub fn promoted(loaded: &Loaded, start: &relrun_ledger::Start, target: &str) -> Self {
+    pub fn promoted(loaded: &Loaded, start: &Start, target: &str, set: Values) -> Self {
         let travels = |name: &String| loaded.manifest.inputs.iter().any(|input| *input.name == *name && input.release);
         let given: Values =
             start.given.iter().filter(|(name, _)| travels(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
-        let settings = loaded.environment(target).map_or(&[][..], |environment| &environment.settings);
-        let mut inputs = Self::recorded(loaded, start);
-        inputs.bound.insert(target.to_owned(), settle(&loaded.manifest.inputs, &given, settings));
-        Self { given, ..inputs }
+        Self { given: given.clone(), ..Self::recorded(loaded, start) }.with(loaded, &given, target, set)
+    }
+
+    /// Takes the values that a release recorded, with others set in one environment.
+    pub fn restaged(loaded: &Loaded, start: &Start, environment: &str, set: Values) -> Self {
+        Self::recorded(loaded, start).with(loaded, &start.given, environment, set)
+    }
+
+    fn with(mut self, loaded: &Loaded, given: &Values, environment: &str, set: Values) -> Self {
+        let settings = loaded.environment(environment).map_or(&[][..], |environment| &environment.settings);
+        self.bound.insert(environment.to_owned(), settle(&loaded.manifest.inputs, given, &set, settings));
+        self.set.insert(environment.to_owned(), set);
+        self
     }
 
     /// Takes the values that a release recorded, for the environments that it knew; the others see what they see now.
-    pub fn recorded(loaded: &Loaded, start: &relrun_ledger::Start) -> Self {
-        let mut bound: BTreeMap<String, Values> = loaded
-            .environments
-            .iter()
-            .map(|environment| (environment.name.value.clone(), settle(&loaded.manifest.inputs, &start.given, &environment.settings)))
-            .collect();
+    pub fn recorded(loaded: &Loaded, start: &Start) -> Self {
+        let mut bound = bound(loaded, &start.given, &start.set);
         bound.extend(start.settings.clone());
-        Self { given: start.given.clone(), free: start.inputs.clone(), bound }
+        Self { given: start.given.clone(), free: start.inputs.clone(), bound, set: start.set.clone() }
     }
 }

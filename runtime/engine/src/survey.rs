@@ -47,6 +47,25 @@ pub struct Survey {
 impl Survey {
     /// Looks at what the wanted steps stage.
     pub fn new(workspace: &Workspace, prepared: &Prepared, wanted: &dyn Fn(NodeId) -> bool) -> Result<Self, EngineError> {
+        Self::with(workspace, prepared, wanted, &|_| None)
+    }
+
+    /// Looks at what bound steps stage; the others are what they are in a record, whose sources may be long gone.
+    pub fn beside(workspace: &Workspace, prepared: &Prepared, record: &Release) -> Result<Self, EngineError> {
+        let is_bound = |node: NodeId| prepared.environment(node).is_some();
+        let recorded = |node: NodeId| {
+            let name = &prepared.step(node).name.value;
+            record.start.steps.iter().find(|decl| decl.environment.is_none() && decl.name == *name).map(|decl| decl.fingerprint)
+        };
+        Self::with(workspace, prepared, &is_bound, &recorded)
+    }
+
+    fn with(
+        workspace: &Workspace,
+        prepared: &Prepared,
+        wanted: &dyn Fn(NodeId) -> bool,
+        recorded: &dyn Fn(NodeId) -> Option<Digest>,
+    ) -> Result<Self, EngineError> {
         let mut survey = Self {
             files: vec![BTreeMap::new(); prepared.nodes.len()],
             statics: vec![Digest([0; 32]); prepared.nodes.len()],
@@ -57,6 +76,8 @@ impl Survey {
         for node in prepared.graph.topological() {
             if wanted(node) {
                 survey.statics[node.index()] = survey.static_digest(workspace, prepared, node);
+            } else if let Some(digest) = recorded(node) {
+                survey.statics[node.index()] = digest;
             }
         }
         Ok(survey)

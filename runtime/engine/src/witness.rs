@@ -5,6 +5,7 @@
 //! request. Where anything differs, or cannot be looked at, there is no witness, and the long way says what is wrong.
 
 use crate::command::{Applied, ApplyRequest, Sought};
+use crate::inputs::Sets;
 use crate::look::{self, Globs};
 use crate::{Source, Workspace};
 use relrun_host::ComponentBytes;
@@ -23,6 +24,8 @@ struct Witness {
     files: Vec<(Globs, Digest)>,
     components: BTreeMap<PathBuf, Digest>,
     programs: BTreeMap<String, String>,
+    /// What `relrun env set` set.
+    set: Digest,
     /// The digests of their values: what a variable holds is nobody else's business.
     variables: BTreeMap<String, Option<Digest>>,
 }
@@ -38,6 +41,7 @@ pub(crate) fn keep(workspace: &Workspace, applied: &Applied, request: &ApplyRequ
         files: applied.survey.looked().to_vec(),
         components: components.collect(),
         programs: applied.survey.programs(),
+        set: digest_of_sets(&applied.prepared.inputs.set),
         variables: variables(applied).into_iter().map(|name| (name.clone(), digest_of(workspace, &name))).collect(),
     };
     let loaded = &applied.prepared.loaded;
@@ -53,7 +57,10 @@ pub(crate) fn recall(workspace: &Workspace, source: &Source, request: &ApplyRequ
     let is_variable = |(name, digest): (&String, &Option<Digest>)| digest_of(workspace, name) == *digest;
     let is_program = |(name, digest): (&String, &String)| look::program(workspace, name) == *digest;
     let is_component = |(path, digest): (&PathBuf, &Digest)| workspace.stats().digest_file(path).is_ok_and(|found| found == *digest);
-    let stands = witness.variables.iter().all(is_variable)
+    let is_set =
+        || crate::command::settings_standing(workspace, &witness.sought.package).is_ok_and(|set| digest_of_sets(&set) == witness.set);
+    let stands = is_set()
+        && witness.variables.iter().all(is_variable)
         && witness.programs.iter().all(is_program)
         && witness.components.iter().all(is_component)
         && are_files(workspace, &source.directory, &witness.files);
@@ -79,6 +86,11 @@ fn variables(applied: &Applied) -> BTreeSet<String> {
 
 fn digest_of(workspace: &Workspace, variable: &str) -> Option<Digest> {
     workspace.variables.get(variable).map(|value| Digest::of(value.as_bytes()))
+}
+
+fn digest_of_sets(set: &Sets) -> Digest {
+    // Names are sorted, so that the text is one and the same for the same values.
+    Digest::of(&serde_json::to_vec(set).unwrap_or_default())
 }
 
 /// Everything that an identity depends on and a witness does not name.

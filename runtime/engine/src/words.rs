@@ -27,5 +27,6 @@ pub fn status(status: &Status) -> &'static str {
         Status::Ended(Verdict::Undone) => "undone",
         Status::Ended(Verdict::Destroyed) => "destroyed",
         Status::Ended(Verdict::Stopped) => "stopped",
+        Status::Ended(Verdict::Staged) => "staged",
     }
 }

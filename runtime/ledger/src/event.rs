@@ -186,6 +186,9 @@ pub struct Start {
     /// The values of the inputs as each environment's steps see them, where they differ.
     #[serde(default)]
     pub settings: BTreeMap<String, BTreeMap<String, Value>>,
+    /// What `relrun env set` set in each environment; these values are among the settings too.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, BTreeMap<String, Value>>,
     /// Its steps, expanded per environment, in the graph's order.
     pub steps: Vec<StepDecl>,
     /// One line about it: the commit's first line where there is one.
@@ -218,6 +221,13 @@ pub enum ReleaseKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<String>,
     },
+    /// An `env set`: what stands in an environment, with other settings.
+    Settings {
+        /// Whose record.
+        of: ReleaseId,
+        /// The environment.
+        environment: String,
+    },
 }
 
 impl ReleaseKind {
@@ -225,7 +235,7 @@ impl ReleaseKind {
     pub fn record(&self) -> Option<ReleaseId> {
         match self {
             Self::Rollback { to } => Some(*to),
-            Self::Promote { of, .. } => Some(*of),
+            Self::Promote { of, .. } | Self::Settings { of, .. } => Some(*of),
             Self::Apply | Self::Retry { .. } => None,
         }
     }
@@ -428,6 +438,8 @@ pub enum Verdict {
     Destroyed,
     /// It settled or recorded something, and went no further.
     Stopped,
+    /// It is recorded whole, and waits to be promoted: settings that are not deployed yet.
+    Staged,
 }
 
 /// A person's word on a release.

@@ -39,6 +39,9 @@ pub struct EnvironmentSummary {
     pub state: EnvironmentState,
     /// The deployments that it makes there.
     pub deployments: BTreeSet<String>,
+    /// What `relrun env set` set there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, serde_json::Value>,
     /// When the last of its steps there succeeded.
     pub deployed_at: Option<jiff::Timestamp>,
     /// When the last of what stood there of it was destroyed, and with it whatever was there before.
@@ -77,6 +80,7 @@ impl EnvironmentSummary {
         Self {
             state: release.environment(name),
             deployments: bound.filter_map(|step| step.deployment.clone()).collect(),
+            set: release.start.set.get(name).cloned().unwrap_or_default(),
             deployed_at: release.deployed_at.get(name).copied(),
             destroyed_at: release.destroyed_at.get(name).copied(),
         }

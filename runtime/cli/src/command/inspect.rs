@@ -6,7 +6,7 @@ use crate::open::Access;
 use crate::show;
 use relrun_engine::query::Why;
 use relrun_engine::{EngineError, Exit, command, query, words};
-use relrun_ledger::{Deployments, EnvironmentState, Release, ReleaseId, Status, StepState, Summary};
+use relrun_ledger::{Deployments, EnvironmentState, Release, ReleaseId, ReleaseKind, Status, StepState, Summary};
 use relrun_store::{Lock, LockKey, StreamId};
 
 pub(super) async fn why(cli: &Cli, step: &str, target: &Target) -> Result<Exit, EngineError> {
@@ -129,6 +129,10 @@ fn unfinished(summary: &Summary, wanted: &dyn Fn(&str) -> bool, held: bool) -> O
             state => format!("{name}: {}", words::environment_state(state)),
         })
         .collect();
+    if let (Status::Ended(Verdict::Staged), ReleaseKind::Settings { environment, .. }) = (&summary.status, &summary.kind) {
+        let next = format!("relrun promote {id} --to {environment}");
+        return wanted(environment).then(|| vec![id.to_string(), words::status(&summary.status).to_owned(), environment.clone(), next]);
+    }
     let blocked = summary.environments.iter().find(|(_, there)| there.state == EnvironmentState::UndoFailed).map(|(name, _)| name);
     let next = match (&summary.status, blocked) {
         (_, Some(environment)) => format!("relrun undo {id} -e {environment}"),

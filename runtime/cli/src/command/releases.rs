@@ -110,6 +110,7 @@ fn show_one(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<
         ReleaseKind::Rollback { to } => format!("rollback to {to}"),
         ReleaseKind::Promote { of, from: Some(from) } => format!("promotion of {of} from {from}"),
         ReleaseKind::Promote { of, from: None } => format!("promotion of {of}"),
+        ReleaseKind::Settings { of, environment } => format!("settings of {environment}, on {of}"),
     };
     let mut text = format!("{} {} {}\n", start.package, start.version, start.release);
     for (name, value) in [
@@ -147,8 +148,25 @@ fn manifest_of(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Resu
     show::print(&String::from_utf8_lossy(&text))
 }
 
-fn diff(cli: &Cli, manifest: &ManifestArg, from: ReleaseId, to: Option<ReleaseId>) -> Result<(), EngineError> {
+/// Returns the last release that is staged, and what is active where it would go.
+fn staged(opened: &Opened) -> Result<(ReleaseId, ReleaseId), EngineError> {
+    let summaries = command::summaries(&opened.workspace, &opened.package())?;
+    let staged = summaries.iter().rev().find(|summary| summary.status == Status::Ended(Verdict::Staged));
+    let Some((staged, ReleaseKind::Settings { environment, .. })) = staged.map(|summary| (summary, &summary.kind)) else {
+        return Err(EngineError::input("no settings are staged", "name two releases: `relrun releases diff r1 r2`"));
+    };
+    let deployments = Deployments::of(&summaries);
+    let active = deployments.all().find(|(key, _)| key.environment == *environment).map(|(_, active)| active.release);
+    let active = active.ok_or_else(|| EngineError::input(format!("nothing stands in {environment}"), "name two releases"))?;
+    Ok((active, staged.release))
+}
+
+fn diff(cli: &Cli, manifest: &ManifestArg, from: Option<ReleaseId>, to: Option<ReleaseId>) -> Result<(), EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Read)?;
+    let (from, to) = match from {
+        Some(from) => (from, to),
+        None => staged(&opened).map(|(active, staged)| (active, Some(staged)))?,
+    };
     let before = one(&opened, Some(from))?;
     let after = one(&opened, to)?;
     let mut lines = Vec::new();
@@ -156,6 +174,11 @@ fn diff(cli: &Cli, manifest: &ManifestArg, from: ReleaseId, to: Option<ReleaseId
         lines.push(format!("version: {} → {}", before.start.version, after.start.version));
     }
     lines.extend(map_diff("input", &before.start.inputs, &after.start.inputs));
+    let environments = before.environments().into_iter().filter(|name| after.environments().contains(name));
+    for name in environments {
+        let settings = |release: &Release| release.start.settings.get(name).cloned().unwrap_or_default();
+        lines.extend(map_diff(&format!("{name}:"), &settings(&before), &settings(&after)));
+    }
     let fingerprints = |release: &Release| -> BTreeMap<String, relrun_ledger::Digest> {
         release.start.steps.iter().map(|step| (step.label(), step.fingerprint)).collect()
     };
@@ -214,7 +237,7 @@ fn prune(cli: &Cli, manifest: &ManifestArg, keep: usize, dry_run: bool) -> Resul
         summaries.iter().filter(|summary| kept.contains(&summary.release)).filter_map(|summary| summary.kind.record()).collect();
     kept.extend(targets);
     let goes = |summary: &&Summary| {
-        let settled = matches!(&summary.status, Status::Ended(verdict) if !matches!(verdict, Verdict::Waiting { .. } | Verdict::Cancelled));
+        let settled = matches!(&summary.status, Status::Ended(verdict) if !matches!(verdict, Verdict::Waiting { .. } | Verdict::Cancelled | Verdict::Staged));
         let clean = summary.environments.values().all(|there| {
             matches!(
                 there.state,

@@ -47,7 +47,7 @@ pub(super) fn request(target: &Target) -> Result<ApplyRequest, EngineError> {
 }
 
 /// Carries a release with a reporter watching, stoppable by signals.
-async fn carry<F>(cli: &Cli, opened: Opened, run: &Run, no_cache: bool, body: F) -> Result<Exit, EngineError>
+pub(super) async fn carry<F>(cli: &Cli, opened: Opened, run: &Run, no_cache: bool, body: F) -> Result<Exit, EngineError>
 where
     F: AsyncFnOnce(Tools<'_>, Loaded) -> Result<RunFinished, EngineError>,
 {
@@ -56,13 +56,7 @@ where
     let mut reporter = show::reporter(cli, || mermaid(&opened.loaded));
     let (sender, stop) = watch::channel(Stop::Go);
     let signals = tokio::spawn(listen(sender));
-    let options = RunOptions {
-        jobs: run.jobs.map_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get), usize::from),
-        no_cache,
-        adopt: run.adopt,
-        lock_wait: run.lock_wait,
-        stop,
-    };
+    let options = RunOptions { no_cache, ..options(run, stop) };
     let mut emit = |event: ReportEvent| show::tell(&mut *reporter, &event);
     let tools = Tools { workspace: Arc::clone(&opened.workspace), options, emit: &mut emit };
     // A run's future is large; it lives on the heap.
@@ -73,6 +67,17 @@ where
         tracing::debug!(%error, "the reporter could not end");
     }
     exit
+}
+
+/// Returns how a command runs.
+pub(super) fn options(run: &Run, stop: watch::Receiver<Stop>) -> RunOptions {
+    RunOptions {
+        jobs: run.jobs.map_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get), usize::from),
+        no_cache: false,
+        adopt: run.adopt,
+        lock_wait: run.lock_wait,
+        stop,
+    }
 }
 
 /// Draws the DAG for a CI system's page. A DAG with mistakes has none; they are reported where they matter.

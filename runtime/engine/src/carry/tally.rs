@@ -58,7 +58,7 @@ impl Tally {
 
 fn verdict_name(verdict: &Verdict) -> RunVerdict {
     match verdict {
-        Verdict::Succeeded | Verdict::Stopped => RunVerdict::Succeeded,
+        Verdict::Succeeded | Verdict::Stopped | Verdict::Staged => RunVerdict::Succeeded,
         Verdict::Failed => RunVerdict::Failed,
         Verdict::Waiting { .. } => RunVerdict::Waiting,
         Verdict::Cancelled => RunVerdict::Cancelled,
@@ -102,7 +102,7 @@ fn next(release: &relrun_ledger::Release, verdict: &Verdict, waiting_on: &[Strin
             Some(environment) => format!("relrun undo {id} -e {environment}"),
             None => format!("relrun retry {id}"),
         }),
-        Verdict::Succeeded | Verdict::Undone | Verdict::Destroyed | Verdict::Stopped => None,
+        Verdict::Succeeded | Verdict::Undone | Verdict::Destroyed | Verdict::Stopped | Verdict::Staged => None,
     }
 }
 

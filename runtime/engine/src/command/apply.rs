@@ -51,7 +51,8 @@ pub struct Applied {
 
 /// Prepares a manifest for a request, and says which release it would be. Runs nothing.
 pub async fn identity_of(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest) -> Result<Applied, EngineError> {
-    let inputs = Inputs::settle(&loaded, &request.inputs)?;
+    let set = super::settings::standing(workspace, &loaded.manifest.package.name.value.to_string())?;
+    let inputs = Inputs::settle(&loaded, &request.inputs, set)?;
     prepare(workspace, loaded, inputs, request).await
 }
 

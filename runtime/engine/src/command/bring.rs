@@ -38,8 +38,7 @@ pub(super) async fn bring(
         let message = format!("{} has no step that is bound to {environment}", record.start.release);
         return Err(EngineError::input(message, "a phase says with `environments=\"LABEL=VALUE\"` where its steps are carried"));
     }
-    // The record's own sources are long gone, and nothing that is copied needs them.
-    let survey = Survey::new(&tools.workspace, &prepared, &|node| prepared.environment(node).is_some())?;
+    let survey = Survey::beside(&tools.workspace, &prepared, record)?;
     let identity = identity(record, &prepared.loaded, tools.workspace.runs.summaries(&record.start.package)?.len());
     let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
     let draft = Draft {
@@ -57,7 +56,7 @@ pub(super) async fn bring(
     tools.carry(prepared, survey, taken, secrecy, (RunKind::Apply, Aim::Forward, command)).await
 }
 
-fn steps_in(prepared: &Prepared, environment: &str) -> BTreeSet<StepId> {
+pub(super) fn steps_in(prepared: &Prepared, environment: &str) -> BTreeSet<StepId> {
     let here = |node: &relrun_graph::NodeId| prepared.environment(*node).is_some_and(|found| *found.name == *environment);
     prepared.graph.topological().filter(here).map(|node| StepId(node.0)).collect()
 }

@@ -1,10 +1,11 @@
 //! `promote`: the very release that is active in one environment, deployed to another with the other's settings and gates.
 
 use super::bring::{Bringing, bring, built_as};
+use super::resume::{Resume, resume};
 use super::{Tools, prepared_from, read};
 use crate::inputs::Inputs;
 use crate::{EngineError, Loaded, Workspace};
-use relrun_ledger::{DeploymentKey, Deployments, Mark, Release, ReleaseId, ReleaseKind, StepState, Summary};
+use relrun_ledger::{DeploymentKey, Deployments, Mark, Release, ReleaseId, ReleaseKind, Status, StepState, Summary, Verdict};
 use relrun_report::{RunFinished, RunVerdict};
 
 /// What is asked of `promote`.
@@ -31,6 +32,13 @@ pub struct Promotion {
     pub is_there: bool,
     request: PromoteRequest,
     record: Box<Release>,
+}
+
+impl Promotion {
+    /// Whether it is settings of that very environment: then they count, and not those that stand there.
+    fn is_settings(&self) -> bool {
+        matches!(&self.release.kind, ReleaseKind::Settings { environment, .. } if *environment == self.request.to)
+    }
 }
 
 /// Says what a promotion would do, and refuses what may not be promoted.
@@ -85,8 +93,13 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
     let package = loaded.manifest.package.name.value.to_string();
     let (id, to) = (promotion.release.release, &promotion.request.to);
     let record = &promotion.record;
+    if promotion.is_settings() && promotion.release.status == Status::Ended(Verdict::Staged) {
+        return resume(tools, loaded, Some(id), Resume::Continue).await;
+    }
+    let mut sets = if promotion.is_settings() { record.start.set.clone() } else { super::settings::standing(&tools.workspace, &package)? };
+    let set = sets.remove(to).unwrap_or_default();
     let prepared = prepared_from(&tools.workspace, record, &loaded, promotion.request.deployment.as_deref(), |then| {
-        Inputs::promoted(then, &record.start, to)
+        Inputs::promoted(then, &record.start, to, set)
     })
     .await?;
     let has_same_settings = || {
@@ -122,7 +135,7 @@ fn is_bad(summary: &Summary) -> bool {
     summary.marks.contains(&Mark::Bad)
 }
 
-fn check_environment(loaded: &Loaded, name: &str) -> Result<(), EngineError> {
+pub(super) fn check_environment(loaded: &Loaded, name: &str) -> Result<(), EngineError> {
     if loaded.environment(name).is_some() {
         return Ok(());
     }

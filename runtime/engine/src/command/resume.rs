@@ -78,7 +78,7 @@ pub async fn retry_with(
     let text = String::from_utf8_lossy(&tools.workspace.blobs.get(release.start.manifest)?).into_owned();
     let loaded = Loaded::new(&tools.workspace, Source::new(loaded.name, loaded.directory, text))?;
     let mut values = release.start.given.clone();
-    values.extend(Inputs::settle(&loaded, given)?.given);
+    values.extend(Inputs::read(&loaded, given)?);
     let environments: BTreeSet<String> = release
         .step_ids()
         .filter(|&step| release.is_selected(step))
@@ -91,7 +91,7 @@ pub async fn retry_with(
         follows: Some(id),
         ..ApplyRequest::default()
     };
-    let inputs = Inputs::from_given(&loaded, values)?;
+    let inputs = Inputs::from_given(&loaded, values, release.start.set.clone())?;
     apply_with(tools, loaded, inputs, &request).await
 }
 

@@ -69,7 +69,10 @@ pub(super) fn find_same(workspace: &Workspace, sought: &Sought) -> Result<Same, 
         return Ok(Same::Goes(id));
     }
     let command = match &release.status {
-        Status::Running | Status::Ended(Verdict::Waiting { .. } | Verdict::Cancelled | Verdict::Stopped | Verdict::Succeeded) => "continue",
+        Status::Running
+        | Status::Ended(Verdict::Waiting { .. } | Verdict::Cancelled | Verdict::Stopped | Verdict::Staged | Verdict::Succeeded) => {
+            "continue"
+        }
         Status::Ended(Verdict::Failed | Verdict::Undone | Verdict::Destroyed) => "retry",
     };
     let message =

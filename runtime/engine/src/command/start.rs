@@ -7,7 +7,9 @@ use crate::locks::{Locks, deployment_key, release_key};
 use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
 use crate::{EngineError, Workspace};
-use relrun_ledger::{DeploymentKey, Event, OnFailure, Origin, Release, ReleaseKind, RunKind, Start, StepDecl, StepId, StepState, Summary};
+use relrun_ledger::{
+    DeploymentKey, Event, OnFailure, Origin, Release, ReleaseId, ReleaseKind, RunKind, Start, StepDecl, StepId, StepState, Summary, Verdict,
+};
 use relrun_manifest::VersionRule;
 use relrun_store::{LockKey, StreamId};
 use std::collections::BTreeSet;
@@ -49,12 +51,36 @@ impl Draft<'_> {
             return Err(EngineError::input(message, "type the same command again"));
         }
         super::check_blocked(&summaries, &places, None)?;
+        let (mut journal, stream) = self.write(tools, &mut locks, &summaries)?;
+        journal.flush_with_summary()?;
+        locks.give_back(&package_lock)?;
+        let release: Release = journal.release().clone();
+        Ok(Taken { release, stream, steps: self.steps, locks, begun: Some(journal) })
+    }
+
+    /// Records the release and carries nothing of it: it waits to be promoted. Nothing that is deployed is touched, so that it needs no lock there.
+    pub(super) fn stage(self, tools: &Tools<'_>) -> Result<ReleaseId, EngineError> {
+        let workspace = &tools.workspace;
+        let package = self.prepared.loaded.manifest.package.name.value.to_string();
+        let mut locks = Locks::new(workspace);
+        locks.take(workspace, &LockKey::Package(package.clone()), None, &tools.options.patience())?;
+        let summaries = super::summaries(workspace, &package)?;
+        let (mut journal, stream) = self.write(tools, &mut locks, &summaries)?;
+        journal.note(Event::RunEnded { verdict: Verdict::Staged })?;
+        journal.flush_with_summary()?;
+        Ok(stream.release)
+    }
+
+    /// Takes an id and a version, and notes the release's first events.
+    fn write(&self, tools: &Tools<'_>, locks: &mut Locks, summaries: &[Summary]) -> Result<(Journal, StreamId), EngineError> {
+        let workspace = &tools.workspace;
+        let package = self.prepared.loaded.manifest.package.name.value.to_string();
         let id = workspace.runs.claim(&package)?;
         let stream = StreamId { package: package.clone(), release: id };
-        let fence = locks.take(workspace, &release_key(&stream), Some(id), patience)?;
+        let fence = locks.take(workspace, &release_key(&stream), Some(id), &tools.options.patience())?;
         let version = match &self.version {
             Some(version) => version.clone(),
-            None => next_version(&self.prepared.loaded.manifest.package.version.value, &summaries),
+            None => next_version(&self.prepared.loaded.manifest.package.version.value, summaries),
         };
         let start = self.start(workspace, &package, id, version)?;
         let guard = (release_key(&stream), fence);
@@ -64,10 +90,7 @@ impl Draft<'_> {
         if let Some(record) = self.record {
             copy_outcomes(&mut journal, record)?;
         }
-        journal.flush_with_summary()?;
-        locks.give_back(&package_lock)?;
-        let release: Release = journal.release().clone();
-        Ok(Taken { release, stream, steps: self.steps, locks, begun: Some(journal) })
+        Ok((journal, stream))
     }
 
     fn places(&self) -> BTreeSet<DeploymentKey> {
@@ -84,7 +107,7 @@ impl Draft<'_> {
             .collect()
     }
 
-    fn start(&self, workspace: &Workspace, package: &str, id: relrun_ledger::ReleaseId, version: String) -> Result<Start, EngineError> {
+    fn start(&self, workspace: &Workspace, package: &str, id: ReleaseId, version: String) -> Result<Start, EngineError> {
         let loaded = &self.prepared.loaded;
         let lock = serde_json::to_vec(&self.lock)
             .map_err(|error| EngineError::input(format!("the lock cannot be written: {error}"), "this is a fault of relrun; report it"))?;
@@ -100,6 +123,14 @@ impl Draft<'_> {
             given: self.prepared.inputs.given.clone(),
             inputs: self.prepared.inputs.free.clone(),
             settings: self.prepared.inputs.bound.clone(),
+            set: self
+                .prepared
+                .inputs
+                .set
+                .iter()
+                .filter(|(_, values)| !values.is_empty())
+                .map(|(name, set)| (name.clone(), set.clone()))
+                .collect(),
             steps: self.prepared.graph.topological().map(|node| self.decl(node)).collect(),
             description: self.description.clone(),
             actor: workspace.actor.clone(),

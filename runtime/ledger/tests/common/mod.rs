@@ -55,6 +55,7 @@ pub(crate) fn start(number: u32, steps: Vec<StepDecl>) -> Start {
         lock: digest("lock"),
         given: BTreeMap::from([("who".into(), json!("World"))]),
         inputs: BTreeMap::from([("who".into(), json!("World"))]),
+        set: BTreeMap::new(),
         settings: BTreeMap::from([("staging".into(), BTreeMap::from([("who".into(), json!("Stage"))]))]),
         steps,
         description: Some("Greet everybody".into()),

@@ -1,0 +1,176 @@
+//! Settings that make releases: `env set` records what stands in an environment with other settings, to be promoted when it is wanted.
+//!
+//! What was set goes on with every later release of that environment: it is part of what stands there, and a rollback takes it back.
+
+use super::bring::steps_in;
+use super::start::Draft;
+use super::{Tools, prepared_from, read};
+use crate::inputs::{Inputs, Sets, Values};
+use crate::prepare::LockFile;
+use crate::survey::Survey;
+use crate::{EngineError, Loaded, Workspace};
+use relrun_ledger::{DeploymentKey, Deployments, Digest, Release, ReleaseId, ReleaseKind, Summary};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What is asked of `env set`, `env unset`, `env edit`.
+#[derive(Clone, Debug, Default)]
+pub struct SettingsEdit {
+    /// Where.
+    pub environment: String,
+    /// `--deployment`.
+    pub deployment: Option<String>,
+    /// Name and text.
+    pub set: Vec<(String, String)>,
+    /// Names.
+    pub unset: Vec<String>,
+}
+
+/// A setting as it stands in an environment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// Its value; absent where nothing gives one.
+    pub value: Option<Value>,
+    /// Where the value comes from.
+    pub from: SettingFrom,
+}
+
+/// Where a setting's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingFrom {
+    /// From `-i`, when the active release was made.
+    Given,
+    /// From `relrun env set`.
+    Set,
+    /// From the environment's block.
+    Environment,
+    /// From the input's default.
+    Default,
+    /// From nowhere.
+    Nothing,
+}
+
+/// Returns what was set, by environment, in what is active there now.
+pub(crate) fn standing(workspace: &Workspace, package: &str) -> Result<Sets, EngineError> {
+    let summaries = super::summaries(workspace, package)?;
+    let mut sets = Sets::new();
+    for (key, active) in Deployments::of(&summaries).all() {
+        let summary = summaries.iter().find(|summary| summary.release == active.release);
+        let set = summary.and_then(|summary| summary.environments.get(&key.environment)).map(|there| &there.set);
+        if let Some(set) = set.filter(|set| !set.is_empty()) {
+            sets.insert(key.environment.clone(), set.clone());
+        }
+    }
+    Ok(sets)
+}
+
+/// Returns every input as it stands in an environment.
+pub fn list(workspace: &Workspace, loaded: &Loaded, environment: &str) -> Result<Vec<Setting>, EngineError> {
+    super::promote::check_environment(loaded, environment)?;
+    let package = loaded.manifest.package.name.value.to_string();
+    let set = standing(workspace, &package)?.remove(environment).unwrap_or_default();
+    let given = match active(workspace, &package, environment, None)? {
+        Some(summary) => read(workspace, &package, summary.release)?.start.given,
+        None => Values::new(),
+    };
+    let block = loaded.environment(environment).map_or(&[][..], |found| &found.settings);
+    let settings = loaded.manifest.inputs.iter().map(|input| {
+        let name = input.name.value.clone();
+        let written = block.iter().find(|setting| *setting.name == *name).map(|setting| crate::inputs::plain(&setting.value.value));
+        let default = input.default.as_ref().map(|default| crate::inputs::plain(&default.value));
+        let (value, from) = match (given.get(&name), set.get(&name), written, default) {
+            (Some(value), ..) => (Some(value.clone()), SettingFrom::Given),
+            (_, Some(value), ..) => (Some(value.clone()), SettingFrom::Set),
+            (_, _, Some(value), _) => (Some(value), SettingFrom::Environment),
+            (_, _, _, Some(value)) => (Some(value), SettingFrom::Default),
+            _ => (None, SettingFrom::Nothing),
+        };
+        Setting { name, value, from }
+    });
+    Ok(settings.collect())
+}
+
+/// Records what is active in an environment with other settings. Returns the new release; none where nothing would change.
+pub async fn stage(tools: Tools<'_>, loaded: Loaded, edit: &SettingsEdit) -> Result<Option<ReleaseId>, EngineError> {
+    super::promote::check_environment(&loaded, &edit.environment)?;
+    let package = loaded.manifest.package.name.value.to_string();
+    let Some(active) = active(&tools.workspace, &package, &edit.environment, edit.deployment.as_deref())? else {
+        let message = format!("nothing of {package} stands in {}, and settings are changed of what stands", edit.environment);
+        return Err(EngineError::input(message, "write `set` in the environment's block, or deploy first: `relrun apply`"));
+    };
+    let record = read(&tools.workspace, &package, active.release)?;
+    let before = record.start.set.get(&edit.environment).cloned().unwrap_or_default();
+    let after = edited(&loaded, &record, &before, edit)?;
+    if after == before {
+        return Ok(None);
+    }
+    let deployment = record.start.steps.iter().find_map(|step| step.deployment.clone());
+    let prepared = prepared_from(&tools.workspace, &record, &loaded, deployment.as_deref(), |then| {
+        Inputs::restaged(then, &record.start, &edit.environment, after.clone())
+    })
+    .await?;
+    let survey = Survey::beside(&tools.workspace, &prepared, &record)?;
+    let steps = steps_in(&prepared, &edit.environment);
+    let draft = Draft {
+        prepared: &prepared,
+        survey: &survey,
+        kind: ReleaseKind::Settings { of: active.release, environment: edit.environment.clone() },
+        lock: LockFile::of(&prepared.plugins),
+        identity: identity(&record, &edit.environment, &after, tools.workspace.runs.summaries(&package)?.len()),
+        steps: Some(steps),
+        record: Some(&record),
+        version: Some(record.start.version.clone()),
+        description: Some(description(&before, &after)),
+    };
+    draft.stage(&tools).map(Some)
+}
+
+fn active(workspace: &Workspace, package: &str, environment: &str, deployment: Option<&str>) -> Result<Option<Summary>, EngineError> {
+    let summaries = super::summaries(workspace, package)?;
+    let name = deployment.map_or_else(|| package.rsplit('/').next().unwrap_or(package).to_owned(), str::to_owned);
+    let key = DeploymentKey { environment: environment.to_owned(), deployment: name };
+    let active = Deployments::of(&summaries).active(&key).map(|active| active.release);
+    Ok(active.and_then(|id| summaries.into_iter().find(|summary| summary.release == id)))
+}
+
+/// Returns what is set after an edit. All that is wrong with it is said at once.
+fn edited(loaded: &Loaded, record: &Release, before: &Values, edit: &SettingsEdit) -> Result<Values, EngineError> {
+    let mut after = before.clone();
+    let mut wrong = Vec::new();
+    for (name, _) in edit.set.iter().filter(|(name, _)| record.start.given.contains_key(name)) {
+        let id = record.start.release;
+        wrong.push(format!("{id} was given {name} with -i, which is stronger than a setting"));
+    }
+    for name in &edit.unset {
+        if after.remove(name).is_none() {
+            wrong.push(format!("{name} is not set by `relrun env set` in {}", edit.environment));
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(EngineError::input(wrong.join("\n"), format!("type `relrun env list -e {}`", edit.environment)));
+    }
+    after.extend(Inputs::read(loaded, &edit.set)?);
+    Ok(after)
+}
+
+fn description(before: &Values, after: &Values) -> String {
+    let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let words = names.into_iter().filter_map(|name| match (before.get(name), after.get(name)) {
+        (None, Some(_)) => Some(format!("add:{name}")),
+        (Some(_), None) => Some(format!("remove:{name}")),
+        (Some(old), Some(new)) if old != new => Some(format!("change:{name}")),
+        _ => None,
+    });
+    format!("env {}", words.collect::<Vec<_>>().join(" "))
+}
+
+/// Each is a release of its own, even the same settings twice.
+fn identity(record: &Release, environment: &str, set: &Values, count: usize) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("relrun 2026 settings identity v1");
+    let set: BTreeMap<&String, String> = set.iter().map(|(name, value)| (name, crate::fingerprint::canonical(value))).collect();
+    hasher.update(&record.start.identity.0).update(environment.as_bytes()).update(format!("{set:?}").as_bytes());
+    hasher.update(&(count as u64).to_le_bytes());
+    hasher.finalize().into()
+}
