@@ -2,7 +2,7 @@
 
 use crate::attempt::Attempt;
 use crate::bindings::types;
-use crate::compile::{Cache, CompileLimits, Compiler};
+use crate::compile::{Cache, CompileLimits, Compiler, SweptCode};
 use crate::engine::Runtime;
 use crate::error::failure;
 use crate::load::{Loaded, load};
@@ -72,6 +72,17 @@ impl Host {
             maskers: Mutex::default(),
             loaded: Mutex::default(),
         }
+    }
+
+    /// Removes, or where `remove` is not set only lists, machine code of another wasmtime or other settings, and what was not used for so long.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read, or a file in it not be removed.
+    pub fn sweep_compiled(&self, keep_for: Duration, remove: bool) -> Result<Vec<SweptCode>, HostError> {
+        let runtime = self.runtime()?;
+        let Some(cache) = self.cache() else { return Ok(Vec::new()) };
+        let failed = |error: std::io::Error| HostError::Machine { doing: "sweep the compile cache".into(), reason: error.to_string() };
+        cache.sweep(&runtime.engine, keep_for, remove).map_err(failed)
     }
 
     /// Asks a plugin what it is.
@@ -147,8 +158,11 @@ impl Host {
 
     async fn load<'a>(&self, cell: &'a OnceCell<Loaded>, source: &ComponentSource) -> Result<&'a Loaded, HostError> {
         let runtime = self.runtime()?;
-        let cache = self.cache.get_or_init(|| self.options.compile_cache.as_deref().and_then(Cache::open));
-        cell.get_or_try_init(|| load(runtime, cache.as_ref(), &self.options, source)).await
+        cell.get_or_try_init(|| load(runtime, self.cache(), &self.options, source)).await
+    }
+
+    fn cache(&self) -> Option<&Cache> {
+        self.cache.get_or_init(|| self.options.compile_cache.as_deref().and_then(Cache::open)).as_ref()
     }
 
     fn cell(&self, source: &ComponentSource) -> Arc<OnceCell<Loaded>> {

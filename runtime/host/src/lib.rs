@@ -29,6 +29,6 @@ pub use api::{
     CallLimits, CancelToken, Canceller, Change, ComponentBytes, ComponentSource, Context, Description, Health, HostError, Invocation,
     Level, LineSource, Needs, Operation, Recovery, Reply, Request, StepDirs, StepSink, TargetMark,
 };
-pub use compile::{CompileLimits, Compiler, compile_main};
+pub use compile::{CompileLimits, Compiler, SweptCode, compile_main};
 pub use host::{Host, HostOptions};
 pub use places::ADOPT;

@@ -45,6 +45,9 @@ pub(super) fn dispatch(cli: &Cli, asked: &CacheCommand) -> Result<Exit, EngineEr
             for blob in &report.swept {
                 show::print(&format!("{verb} {} ({} bytes)\n", blob.digest, blob.size))?;
             }
+            for code in workspace.host.sweep_compiled(*keep_for, !*dry_run)? {
+                show::print(&format!("{verb} machine code {} ({} bytes): {}\n", code.name, code.size, code.why))?;
+            }
             show::print(&format!("{} bytes stay\n", report.kept))?;
             Ok(Exit::Done)
         }

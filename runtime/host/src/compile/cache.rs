@@ -3,12 +3,14 @@
 //! Nothing here fails a step. What cannot be read, believed or written is compiled again, and a debug line says why.
 
 use super::artifact::{Trusted, take_in};
+use super::sweep::{SweptCode, sweep};
 use relrun_ledger::Digest;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -33,8 +35,12 @@ impl Cache {
     /// Returns the compiled component, where there is one that can be believed.
     pub(crate) fn load(&self, engine: &Engine, digest: Digest) -> Option<Component> {
         let name = name(engine, digest);
-        let sealed = match fs::read(self.dir.join(&name)) {
-            Ok(sealed) => sealed,
+        let path = self.dir.join(&name);
+        let sealed = match fs::read(&path) {
+            Ok(sealed) => {
+                mark_used(&path);
+                sealed
+            }
             Err(error) => {
                 tracing::debug!(name, %error, "not in the compile cache");
                 return None;
@@ -47,6 +53,11 @@ impl Cache {
         take_in(engine, &artifact).inspect_err(|error| tracing::debug!(name, %error, "not taken in: compiled again")).ok()
     }
 
+    /// Removes, or only lists, what is of other versions or settings, and what was not used for so long.
+    pub(crate) fn sweep(&self, engine: &Engine, keep_for: Duration, remove: bool) -> std::io::Result<Vec<SweptCode>> {
+        sweep(&self.dir, &prefix(engine), keep_for, remove)
+    }
+
     /// Keeps an artifact.
     pub(crate) fn keep(&self, engine: &Engine, digest: Digest, artifact: &Trusted) {
         let name = name(engine, digest);
@@ -57,12 +68,33 @@ impl Cache {
     }
 }
 
-/// Names an artifact: by the component, the settings it is compiled with, and wasmtime's exact version, which the compatibility hash holds.
+/// Names an artifact: by the settings it is compiled with and wasmtime's exact version, which the compatibility hash holds, and the component.
 fn name(engine: &Engine, digest: Digest) -> String {
     let mut settings = Settings(blake3::Hasher::new());
     engine.precompile_compatibility_hash().hash(&mut settings);
     let name = settings.0.update(&digest.0).finalize().to_hex();
-    format!("{name}.cwasm")
+    format!("{}{name}.cwasm", prefix(engine))
+}
+
+/// Begins the names of all that this wasmtime compiles with these settings.
+fn prefix(engine: &Engine) -> String {
+    let mut settings = Settings(blake3::Hasher::new());
+    engine.precompile_compatibility_hash().hash(&mut settings);
+    let name = settings.0.finalize().to_hex();
+    format!("{}-", &name[..16])
+}
+
+/// What was used this long ago is marked as used again. Not each time: a look-up should not write.
+const STALE: Duration = Duration::from_hours(24);
+
+fn mark_used(path: &Path) {
+    let used = fs::metadata(path).and_then(|found| found.modified());
+    if used.is_ok_and(|used| used.elapsed().is_ok_and(|age| age > STALE)) {
+        let marked = OpenOptions::new().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
+        if let Err(error) = marked {
+            tracing::debug!(path = %path.display(), %error, "not marked as used");
+        }
+    }
 }
 
 /// Lets `Hash` write into a blake3.

@@ -3,8 +3,10 @@
 mod artifact;
 mod cache;
 mod child;
+mod sweep;
 
 pub use child::compile_main;
+pub use sweep::SweptCode;
 
 pub(crate) use artifact::take_in;
 pub(crate) use cache::Cache;
