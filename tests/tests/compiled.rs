@@ -1,7 +1,5 @@
 //! The compile cache is swept with the rest of what relrun keeps.
 
-#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
-
 use relrun_tests::Sandbox;
 use std::fs;
 
@@ -19,8 +17,8 @@ step "list" plugin="build" { grant { run "true" }; config { command "true" } }"#
     assert_eq!(ran.code, 0, "{}", ran.output);
     let compiled = cache.join("relrun/compiled");
     let code = || -> Vec<String> {
-        let names = fs::read_dir(&compiled).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.ends_with(".cwasm")).collect()
+        let paths = fs::read_dir(&compiled).unwrap().map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|end| end == "cwasm")).map(|path| path.display().to_string()).collect()
     };
     let current = code();
     assert_eq!(current.len(), 1, "{current:?}");
