@@ -154,6 +154,21 @@ pub(crate) enum Command {
         #[command(flatten)]
         run: Run,
     },
+    /// Run a task against what is deployed, with its inputs and outputs.
+    Errand {
+        /// Which, as the release that is deployed declares it.
+        name: String,
+        /// Where.
+        #[arg(short, long, value_name = "ENV")]
+        environment: String,
+        /// Which deployment.
+        #[arg(long, value_name = "NAME")]
+        deployment: Option<String>,
+        #[command(flatten)]
+        manifest: ManifestArg,
+        #[command(flatten)]
+        run: Run,
+    },
     /// Remove what is deployed, whatever its history.
     Destroy {
         /// Where.

@@ -38,6 +38,14 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
             };
             run::promote(cli, manifest, &request, run).await
         }
+        Command::Errand { name, environment, deployment, manifest, run } => {
+            let request = relrun_engine::command::ErrandRequest {
+                name: name.clone(),
+                environment: environment.clone(),
+                deployment: deployment.clone(),
+            };
+            run::errand(cli, manifest, &request, run).await
+        }
         Command::Destroy { environment, deployment, manifest, run } => {
             let request = relrun_engine::command::BackRequest {
                 release: None,

@@ -21,7 +21,7 @@ use crate::{EngineError, Workspace};
 use job::{Job, JobEnd};
 use relrun_graph::{NodeId, Schedule};
 use relrun_host::{CancelToken, Canceller};
-use relrun_ledger::{Event, Failure, FailureKind, Finding, Origin, Outcome, Release, StepId, StepState, Verdict};
+use relrun_ledger::{Event, Failure, FailureKind, Finding, Origin, Outcome, Release, ReleaseKind, StepId, StepState, Verdict};
 use relrun_report::{OperationName, ReportEvent, RunFinished, StepResult};
 use sink::Message;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -426,8 +426,19 @@ impl<'e> Carrier<'e> {
         let step = bound.or_else(|| self.by_name.get(&(name.to_owned(), None)))?;
         match &self.journal.release().step(*step).state {
             StepState::Succeeded(outcome) => Some(outcome),
-            _ => None,
+            _ => self.outcome_of_deployment(name, environment?),
         }
+    }
+
+    /// Returns what a step gave in the deployment that an errand runs against.
+    fn outcome_of_deployment(&self, name: &str, environment: &str) -> Option<&Outcome> {
+        if !matches!(self.journal.release().start.kind, ReleaseKind::Errand { .. }) {
+            return None;
+        }
+        let release = self.previous.get(environment)?.as_ref()?;
+        let is_it = |decl: &relrun_ledger::StepDecl| decl.name == name && decl.environment.as_deref() == Some(environment);
+        let step = release.steps.get(release.start.steps.iter().position(is_it)?)?;
+        if let StepState::Succeeded(outcome) = &step.state { Some(outcome) } else { None }
     }
 
     fn finish(mut self) -> Result<RunFinished, EngineError> {

@@ -4,6 +4,7 @@ mod again;
 mod apply;
 mod back;
 mod bring;
+mod errand;
 mod promote;
 mod resume;
 mod rollback;
@@ -12,8 +13,9 @@ mod settings;
 mod settle;
 mod start;
 
-pub use apply::{Applied, ApplyRequest, apply, identity_of, is_done};
+pub use apply::{Applied, ApplyRequest, apply, check, identity_of, is_done};
 pub use back::{BackRequest, destroy, undo};
+pub use errand::{ErrandRequest, errand};
 pub use promote::{PromoteRequest, Promotion, promote, promotion};
 pub use resume::{Resume, cancel, resume, retry_with};
 pub use rollback::{RollbackRequest, rollback};
@@ -28,7 +30,8 @@ use crate::journal::Journal;
 use crate::locks::{Locks, Patience, deployment_key, release_key};
 use crate::prepare::{LockFile, Prepared};
 use crate::{EngineError, Loaded, Source, Workspace};
-use relrun_ledger::{DeploymentKey, Deployments, Event, Release, ReleaseId, RunKind, Status, StepId, Summary};
+use relrun_graph::{Errands, Selection};
+use relrun_ledger::{DeploymentKey, Deployments, Event, Release, ReleaseId, ReleaseKind, RunKind, Status, StepId, Summary};
 use relrun_store::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -95,8 +98,17 @@ pub fn read(workspace: &Workspace, package: &str, id: ReleaseId) -> Result<Relea
 
 /// Loads the manifest that a release was made with, and prepares it with the components that it was made with.
 pub async fn snapshot(workspace: &Workspace, release: &Release, from: &Loaded) -> Result<Prepared, EngineError> {
-    let deployment = release.start.steps.iter().find_map(|step| step.deployment.clone());
-    prepared_from(workspace, release, from, deployment.as_deref(), |loaded| Inputs::recorded(loaded, &release.start)).await
+    let errands = match &release.start.kind {
+        ReleaseKind::Errand { name, .. } => Errands::One(name.clone()),
+        _ => Errands::None,
+    };
+    let selection = Selection { deployment: deployment_of(release), errands, ..Selection::default() };
+    prepared_from(workspace, release, from, &selection, |loaded| Inputs::recorded(loaded, &release.start)).await
+}
+
+/// Returns the name under which a release is deployed.
+fn deployment_of(release: &Release) -> Option<String> {
+    release.start.steps.iter().find_map(|step| step.deployment.clone())
 }
 
 /// Like [`snapshot`], with other values or under another name. Environments are what they are now; one that is gone is what it was then.
@@ -104,7 +116,7 @@ async fn prepared_from(
     workspace: &Workspace,
     release: &Release,
     now: &Loaded,
-    deployment: Option<&str>,
+    selection: &Selection,
     inputs: impl FnOnce(&Loaded) -> Inputs,
 ) -> Result<Prepared, EngineError> {
     let bytes = workspace.blobs.get(release.start.manifest)?;
@@ -115,7 +127,7 @@ async fn prepared_from(
         EngineError::input(format!("the lock of {} cannot be read: {error}", release.start.release), "restore the ledger from a backup")
     })?;
     let inputs = inputs(&loaded);
-    Prepared::new(workspace, loaded, inputs, Some(&lock), deployment).await
+    Prepared::new(workspace, loaded, inputs, Some(&lock), selection).await
 }
 
 /// Takes the locks that a run on this release needs, in one order: the release, then its deployments sorted.
@@ -262,7 +274,13 @@ impl Tools<'_> {
         secrecy: Arc<Secrecy>,
         run: (RunKind, crate::carry::Aim, &'static str),
     ) -> Result<relrun_report::RunFinished, EngineError> {
-        let previous = standing(&self.workspace, &taken.stream.package, &taken.places(), taken.stream.release)?;
+        let previous = match &taken.release.start.kind {
+            // What an errand refers to is what it runs against.
+            ReleaseKind::Errand { of, environment, .. } => {
+                BTreeMap::from([(environment.clone(), Some(read(&self.workspace, &taken.stream.package, *of)?))])
+            }
+            _ => standing(&self.workspace, &taken.stream.package, &taken.places(), taken.stream.release)?,
+        };
         let journal = match taken.begun.take() {
             Some(journal) => journal,
             None => taken.journal(&self.workspace, run.0)?,

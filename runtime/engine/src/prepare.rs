@@ -10,7 +10,7 @@ pub(crate) use plugins::{LockFile, Plugin};
 use crate::inputs::Inputs;
 use crate::values::Known;
 use crate::{EngineError, Loaded, Workspace};
-use relrun_graph::{Graph, NodeId};
+use relrun_graph::{Graph, NodeId, Selection};
 use relrun_host::{HostError, Needs};
 use relrun_ledger::StepKind;
 use relrun_manifest::{Capability, Confine, Environment, Mistake, Phase, Step};
@@ -67,9 +67,10 @@ impl Prepared {
         loaded: Loaded,
         inputs: Inputs,
         pins: Option<&LockFile>,
-        deployment: Option<&str>,
+        selection: &Selection,
     ) -> Result<Self, EngineError> {
-        let graph = expand(&loaded, deployment)?;
+        let graph =
+            Graph::expand(&loaded.manifest, &loaded.environments, selection).map_err(|errors| EngineError::graph(errors, &loaded))?;
         let plugins = plugins::find(workspace, &loaded, pins).await?;
         let mut by_name: HashMap<String, Vec<NodeId>> = HashMap::new();
         for node in graph.nodes() {
@@ -195,11 +196,6 @@ impl Prepared {
 fn kind_of(needs: &Needs, capabilities: &[Capability]) -> StepKind {
     let open = |capability: &Capability| matches!(capability, Capability::Run(run) if run.in_place || run.confine == Confine::None);
     if capabilities.iter().any(open) { StepKind::Effect } else { needs.kind }
-}
-
-fn expand(loaded: &Loaded, deployment: Option<&str>) -> Result<Graph, EngineError> {
-    let selection = relrun_graph::Selection { deployment: deployment.map(str::to_owned), ..Default::default() };
-    Graph::expand(&loaded.manifest, &loaded.environments, &selection).map_err(|errors| EngineError::graph(errors, loaded))
 }
 
 /// Answers of `resolve`, so that equal steps ask once.

@@ -36,6 +36,19 @@ pub enum GraphError {
         #[label("no such step")]
         span: SourceSpan,
     },
+    /// A step names an errand.
+    #[error("step \"{by}\" {verb} \"{name}\", which is an errand")]
+    #[diagnostic(
+        code(relrun::graph::errand),
+        help("an errand runs when somebody asks for it, and no step can wait for it; make it a `step` or a `deploy`")
+    )]
+    WaitsForErrand {
+        by: String,
+        verb: &'static str,
+        name: String,
+        #[label("never runs with a release")]
+        span: SourceSpan,
+    },
     /// `reads "${step.x.y}"` where `x` does not write `y`.
     #[error("step \"{by}\" reads \"{artifact}\" of \"{step}\", which does not write it")]
     #[diagnostic(code(relrun::graph::unknown_artifact))]

@@ -19,4 +19,4 @@ pub use error::{GraphError, GraphErrors};
 pub use graph::Graph;
 pub use node::{EnvironmentId, Node, NodeId, Reason};
 pub use schedule::Schedule;
-pub use select::Selection;
+pub use select::{Errands, Selection};

@@ -81,6 +81,11 @@ impl<'m> Outline<'m> {
                     errors.push(GraphError::UnknownStep { by, verb: Self::verb(mention.reason), name, help, span: mention.span.into() });
                     continue;
                 };
+                if self.steps[to].2.role == Role::Errand {
+                    let (by, name) = (step.name.value.clone(), mention.name.to_owned());
+                    errors.push(GraphError::WaitsForErrand { by, verb: Self::verb(mention.reason), name, span: mention.span.into() });
+                    continue;
+                }
                 errors.extend(missing_artifact(step, self.steps[to].2, &mention));
                 if seen.insert((from, to, mention.reason)) {
                     self.wires.push(Wire { from, to, reason: mention.reason, span: mention.span });
@@ -96,7 +101,9 @@ impl<'m> Outline<'m> {
         }
         for (from, phase) in self.phases.iter().enumerate() {
             let Some(after) = &phase.after else {
-                if let Some(to) = from.checked_sub(1) {
+                // An errand stands where it likes: nothing waits for it.
+                let is_errand = |phase: &Phase| phase.steps.iter().all(|step| step.role == Role::Errand) && !phase.steps.is_empty();
+                if let Some(to) = (0..from).rev().find(|&to| !is_errand(&self.phases[to])) {
                     self.after.push(After { from, to, span: phase.name.span });
                 }
                 continue;

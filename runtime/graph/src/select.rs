@@ -3,7 +3,7 @@
 use crate::error::{GraphError, known};
 use crate::node::EnvironmentId;
 use crate::outline::{Outline, StepNo, Wire};
-use relrun_manifest::{Environment, Phase, Selector};
+use relrun_manifest::{Environment, Phase, Role, Selector};
 use std::collections::BTreeSet;
 
 /// What a person chose. The default chooses everything.
@@ -15,6 +15,30 @@ pub struct Selection {
     pub phases: Option<BTreeSet<String>>,
     /// `--deployment`: the deployments' name instead of the package's.
     pub deployment: Option<String>,
+    /// Which errands are among the steps.
+    pub errands: Errands,
+}
+
+/// Which errands are expanded beside the steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Errands {
+    /// None: the way of every release.
+    #[default]
+    None,
+    /// One, by name.
+    One(String),
+    /// All, to check them.
+    All,
+}
+
+impl Errands {
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(one) => one == name,
+            Self::All => true,
+        }
+    }
 }
 
 /// The environments of each phase; `None` for one without a selector.
@@ -71,6 +95,14 @@ fn labels_of(environment: &Environment) -> String {
 
 /// Returns which steps are chosen: those of the chosen phases and, through `wires`, what they name.
 pub(crate) fn chosen_steps(selection: &Selection, outline: &Outline<'_>, errors: &mut Vec<GraphError>) -> Vec<bool> {
+    let mut chosen = chosen_by_phase(selection, outline, errors);
+    for (chosen, (_, _, step)) in chosen.iter_mut().zip(&outline.steps) {
+        *chosen &= step.role != Role::Errand || selection.errands.has(&step.name);
+    }
+    chosen
+}
+
+fn chosen_by_phase(selection: &Selection, outline: &Outline<'_>, errors: &mut Vec<GraphError>) -> Vec<bool> {
     let Some(names) = &selection.phases else { return vec![true; outline.steps.len()] };
     for name in names.iter().filter(|name| outline.phases.iter().all(|phase| phase.name.value != **name)) {
         let help = known("phases", name, outline.phases.iter().map(|phase| phase.name.as_str()));

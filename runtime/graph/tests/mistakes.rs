@@ -66,6 +66,6 @@ fn what_was_typed_is_checked_too() {
     let text = r#"
 phase "roll-out" environments="tier=test" { deploy "web" plugin="deploy" { config { up "true" } } }
 "#;
-    let selection = Selection { environments: Some(only(&["stagng", "blue"])), phases: Some(only(&["rollout"])), deployment: None };
+    let selection = Selection { environments: Some(only(&["stagng", "blue"])), phases: Some(only(&["rollout"])), ..Selection::default() };
     insta::assert_snapshot!("typed", told(text, &selection));
 }

@@ -221,6 +221,15 @@ pub enum ReleaseKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<String>,
     },
+    /// An `errand`: a task that was run against what stands in an environment.
+    Errand {
+        /// Against which release.
+        of: ReleaseId,
+        /// The environment.
+        environment: String,
+        /// Which errand.
+        name: String,
+    },
     /// An `env set`: what stands in an environment, with other settings.
     Settings {
         /// Whose record.
@@ -235,7 +244,7 @@ impl ReleaseKind {
     pub fn record(&self) -> Option<ReleaseId> {
         match self {
             Self::Rollback { to } => Some(*to),
-            Self::Promote { of, .. } | Self::Settings { of, .. } => Some(*of),
+            Self::Promote { of, .. } | Self::Settings { of, .. } | Self::Errand { of, .. } => Some(*of),
             Self::Apply | Self::Retry { .. } => None,
         }
     }

@@ -237,6 +237,8 @@ pub enum Role {
     Step,
     /// A unit of work that makes a deployment; bound to an environment.
     Deploy,
+    /// A task that runs against a deployment when somebody asks for it, and never with a release.
+    Errand,
 }
 
 /// A `step` or `deploy` node.

@@ -76,7 +76,7 @@ fn action(action: &Action) -> (&'static str, Vec<String>) {
 
 pub(super) async fn check(cli: &Cli, target: &Target) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &target.manifest, Access::Look)?;
-    let applied = command::identity_of(&opened.workspace, opened.loaded, &request(target)?).await?;
+    let applied = command::check(&opened.workspace, opened.loaded, &request(target)?).await?;
     let steps = applied.prepared.graph.nodes().len();
     if show::format(cli) == Format::Json {
         show::print_json(&serde_json::json!({ "valid": true, "steps": steps, "identity": applied.sought.identity }))?;
@@ -90,8 +90,12 @@ pub(super) async fn check(cli: &Cli, target: &Target) -> Result<Exit, EngineErro
 pub(super) fn graph(cli: &Cli, target: &Target, out: Option<&Path>) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &target.manifest, Access::Look)?;
     let some = |names: &[String]| (!names.is_empty()).then(|| names.iter().cloned().collect());
-    let selection =
-        Selection { environments: some(&target.environment), phases: some(&target.phase), deployment: target.deployment.clone() };
+    let selection = Selection {
+        environments: some(&target.environment),
+        phases: some(&target.phase),
+        deployment: target.deployment.clone(),
+        ..Selection::default()
+    };
     let loaded = &opened.loaded;
     let graph = Graph::expand(&loaded.manifest, &loaded.environments, &selection).map_err(|errors| EngineError::graph(errors, loaded))?;
     let text = match cli.format {

@@ -110,6 +110,7 @@ fn show_one(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<
         ReleaseKind::Rollback { to } => format!("rollback to {to}"),
         ReleaseKind::Promote { of, from: Some(from) } => format!("promotion of {of} from {from}"),
         ReleaseKind::Promote { of, from: None } => format!("promotion of {of}"),
+        ReleaseKind::Errand { of, environment, name } => format!("errand {name} in {environment}, on {of}"),
         ReleaseKind::Settings { of, environment } => format!("settings of {environment}, on {of}"),
     };
     let mut text = format!("{} {} {}\n", start.package, start.version, start.release);

@@ -4,7 +4,7 @@ use crate::args::{ApplyArgs, Cli, ManifestArg, Release, Run, Target};
 use crate::open::{self, Access, is_ci};
 use crate::show;
 use relrun_engine::command::{
-    self, ApplyRequest, BackRequest, PromoteRequest, Promotion, Resume, RollbackRequest, RunOptions, Tools, Word,
+    self, ApplyRequest, BackRequest, ErrandRequest, PromoteRequest, Promotion, Resume, RollbackRequest, RunOptions, Tools, Word,
 };
 use relrun_engine::plan::{PLAN_FORMAT, Plan};
 use relrun_engine::{EngineError, Exit, Loaded, Source, Stop, Workspace};
@@ -180,6 +180,11 @@ pub(super) async fn undo(cli: &Cli, at: &Release, environments: &[String], run: 
 pub(super) async fn rollback(cli: &Cli, manifest: &ManifestArg, request: &RollbackRequest, run: &Run) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Write)?;
     carry(cli, opened, run, false, async |tools, loaded| command::rollback(tools, loaded, request).await).await
+}
+
+pub(super) async fn errand(cli: &Cli, manifest: &ManifestArg, request: &ErrandRequest, run: &Run) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Write)?;
+    carry(cli, opened, run, false, async |tools, loaded| command::errand(tools, loaded, request).await).await
 }
 
 pub(super) async fn promote(cli: &Cli, manifest: &ManifestArg, request: &PromoteRequest, run: &Run) -> Result<Exit, EngineError> {

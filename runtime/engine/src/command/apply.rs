@@ -10,7 +10,7 @@ use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
 use crate::witness;
 use crate::{EngineError, Loaded, Source, Workspace};
-use relrun_graph::Selection;
+use relrun_graph::{Errands, Selection};
 use relrun_ledger::{Digest, ReleaseId, ReleaseKind, RunKind, StepId, Summary};
 use relrun_report::{RunFinished, RunVerdict};
 use std::collections::BTreeSet;
@@ -57,7 +57,7 @@ pub async fn identity_of(workspace: &Workspace, loaded: Loaded, request: &ApplyR
 }
 
 async fn prepare(workspace: &Workspace, loaded: Loaded, inputs: Inputs, request: &ApplyRequest) -> Result<Applied, EngineError> {
-    let prepared = Prepared::new(workspace, loaded, inputs, None, request.deployment.as_deref()).await?;
+    let prepared = Prepared::new(workspace, loaded, inputs, None, &whole(request)).await?;
     let steps = select(&prepared, request)?;
     let survey = Survey::new(workspace, &prepared, &|_| true)?;
     let lock = LockFile::of(&prepared.plugins);
@@ -72,18 +72,31 @@ fn environments_of(prepared: &Prepared, steps: &BTreeSet<StepId>) -> BTreeSet<St
     steps.iter().filter_map(environment).map(|environment| environment.name.value.clone()).collect()
 }
 
+/// Everything is prepared, whatever is selected of it: what a release is does not depend on how far it is carried.
+fn whole(request: &ApplyRequest) -> Selection {
+    Selection { deployment: request.deployment.clone(), ..Selection::default() }
+}
+
 fn select(prepared: &Prepared, request: &ApplyRequest) -> Result<Option<BTreeSet<StepId>>, EngineError> {
     if request.environments.is_empty() && request.phases.is_empty() {
         return Ok(None);
     }
     let some = |names: &[String]| (!names.is_empty()).then(|| names.iter().cloned().collect::<BTreeSet<_>>());
-    let selection =
-        Selection { environments: some(&request.environments), phases: some(&request.phases), deployment: request.deployment.clone() };
+    let selection = Selection { environments: some(&request.environments), phases: some(&request.phases), ..whole(request) };
     let loaded = &prepared.loaded;
     let narrow = relrun_graph::Graph::expand(&loaded.manifest, &loaded.environments, &selection)
         .map_err(|errors| EngineError::graph(errors, loaded))?;
     let nodes = narrow.nodes().iter().filter_map(|node| prepared.meant(&node.name, node.environment_name.as_deref()));
     Ok(Some(nodes.map(|node| StepId(node.0)).collect()))
+}
+
+/// Finds every mistake that can be found without running anything, also in what only runs when it is asked for: errands.
+pub async fn check(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest) -> Result<Applied, EngineError> {
+    let set = super::settings::standing(workspace, &loaded.manifest.package.name.value.to_string())?;
+    let inputs = Inputs::settle(&loaded, &request.inputs, set)?;
+    let selection = Selection { errands: Errands::All, ..whole(request) };
+    Prepared::new(workspace, loaded.clone(), inputs, None, &selection).await?;
+    identity_of(workspace, loaded, request).await
 }
 
 /// Says whether the ledger already has what a request asks for, where that can be seen without reading the manifest: everything that it was

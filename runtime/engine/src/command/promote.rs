@@ -5,6 +5,7 @@ use super::resume::{Resume, resume};
 use super::{Tools, prepared_from, read};
 use crate::inputs::Inputs;
 use crate::{EngineError, Loaded, Workspace};
+use relrun_graph::Selection;
 use relrun_ledger::{DeploymentKey, Deployments, Mark, Release, ReleaseId, ReleaseKind, Status, StepState, Summary, Verdict};
 use relrun_report::{RunFinished, RunVerdict};
 
@@ -98,10 +99,9 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
     }
     let mut sets = if promotion.is_settings() { record.start.set.clone() } else { super::settings::standing(&tools.workspace, &package)? };
     let set = sets.remove(to).unwrap_or_default();
-    let prepared = prepared_from(&tools.workspace, record, &loaded, promotion.request.deployment.as_deref(), |then| {
-        Inputs::promoted(then, &record.start, to, set)
-    })
-    .await?;
+    let selection = Selection { deployment: promotion.request.deployment.clone(), ..Selection::default() };
+    let prepared =
+        prepared_from(&tools.workspace, record, &loaded, &selection, |then| Inputs::promoted(then, &record.start, to, set)).await?;
     let has_same_settings = || {
         let there = promotion.replaces.as_ref().map(|there| read(&tools.workspace, &package, there.release)).transpose()?;
         Ok::<_, EngineError>(there.is_some_and(|there| there.start.settings.get(to) == prepared.inputs.bound.get(to)))

@@ -9,6 +9,7 @@ use crate::inputs::{Inputs, Sets, Values};
 use crate::prepare::LockFile;
 use crate::survey::Survey;
 use crate::{EngineError, Loaded, Workspace};
+use relrun_graph::Selection;
 use relrun_ledger::{DeploymentKey, Deployments, Digest, Release, ReleaseId, ReleaseKind, Summary};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -106,8 +107,8 @@ pub async fn stage(tools: Tools<'_>, loaded: Loaded, edit: &SettingsEdit) -> Res
     if after == before {
         return Ok(None);
     }
-    let deployment = record.start.steps.iter().find_map(|step| step.deployment.clone());
-    let prepared = prepared_from(&tools.workspace, &record, &loaded, deployment.as_deref(), |then| {
+    let selection = Selection { deployment: super::deployment_of(&record), ..Selection::default() };
+    let prepared = prepared_from(&tools.workspace, &record, &loaded, &selection, |then| {
         Inputs::restaged(then, &record.start, &edit.environment, after.clone())
     })
     .await?;
@@ -127,7 +128,12 @@ pub async fn stage(tools: Tools<'_>, loaded: Loaded, edit: &SettingsEdit) -> Res
     draft.stage(&tools).map(Some)
 }
 
-fn active(workspace: &Workspace, package: &str, environment: &str, deployment: Option<&str>) -> Result<Option<Summary>, EngineError> {
+pub(super) fn active(
+    workspace: &Workspace,
+    package: &str,
+    environment: &str,
+    deployment: Option<&str>,
+) -> Result<Option<Summary>, EngineError> {
     let summaries = super::summaries(workspace, package)?;
     let name = deployment.map_or_else(|| package.rsplit('/').next().unwrap_or(package).to_owned(), str::to_owned);
     let key = DeploymentKey { environment: environment.to_owned(), deployment: name };

@@ -144,7 +144,8 @@ impl Draft<'_> {
             name: step.name.value.clone(),
             phase: self.prepared.phase(node).name.value.clone(),
             environment: self.prepared.environment(node).map(|environment| environment.name.value.clone()),
-            deployment: at.deployment.clone(),
+            // An errand makes no deployment: it runs against one.
+            deployment: at.deployment.clone().filter(|_| !matches!(self.kind, ReleaseKind::Errand { .. })),
             kind: at.kind,
             idempotent: at.needs.idempotent,
             on_failure: match step.on_failure {

@@ -43,7 +43,7 @@ fn write(graph: &Graph, out: &mut String) -> fmt::Result {
 fn declare(node: &Node) -> String {
     let label = lines(node).iter().map(|line| escape(line)).collect::<Vec<_>>().join("<br/>");
     match node.role {
-        Role::Step => format!("n{}(\"{label}\")", node.id.0),
+        Role::Step | Role::Errand => format!("n{}(\"{label}\")", node.id.0),
         Role::Deploy => format!("n{}[[\"{label}\"]]", node.id.0),
     }
 }

@@ -41,7 +41,7 @@ impl Declared {
     }
 }
 
-const STEPS: &[&str] = &["step", "deploy"];
+const STEPS: &[&str] = &["step", "deploy", "errand"];
 
 fn name_of(node: &Node) -> Option<String> {
     node.text(0).map(|name| name.value)

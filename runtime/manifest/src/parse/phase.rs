@@ -11,6 +11,7 @@ pub(super) fn read_all(nodes: &[Node], out: &mut Vec<Mistake>) -> Vec<Phase> {
     let read = |node: &Node| match node.name.value.as_str() {
         "phase" => read_phase(node, out),
         "step" | "deploy" => read_lone(node, out),
+        "errand" => read_errand(node, out),
         _ => None,
     };
     nodes.iter().filter_map(read).collect()
@@ -43,6 +44,14 @@ fn read_lone(node: &Node, out: &mut Vec<Mistake>) -> Option<Phase> {
     }
     let step = step::read(node, role, out)?;
     Some(Phase { name: step.name.clone(), environments: None, after: None, gates: Vec::new(), steps: vec![step], implicit: true })
+}
+
+/// An errand is a phase of its own that waits for none: all that it needs is deployed already.
+fn read_errand(node: &Node, out: &mut Vec<Mistake>) -> Option<Phase> {
+    let environments = node.prop_text("environments").and_then(|selector| read_selector(&selector, out));
+    let step = step::read(node, Role::Errand, out)?;
+    let environments = Some(environments?);
+    Some(Phase { name: step.name.clone(), environments, after: Some(Vec::new()), gates: Vec::new(), steps: vec![step], implicit: true })
 }
 
 fn unbound(node: &Node) -> Mistake {

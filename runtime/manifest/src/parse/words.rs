@@ -86,7 +86,7 @@ const fn word(name: &'static str, repeat: Repeat, args: Args, props: &'static [P
 }
 
 /// The top of `release.kdl`.
-pub(crate) static MANIFEST: &[&Word] = &[&PACKAGE, &PLUGIN, &INPUT, &SECRET, &ENVIRONMENT, &PHASE, &STEP, &DEPLOY];
+pub(crate) static MANIFEST: &[&Word] = &[&PACKAGE, &PLUGIN, &INPUT, &SECRET, &ENVIRONMENT, &PHASE, &STEP, &DEPLOY, &ERRAND];
 /// The top of `relrun.kdl`.
 pub(crate) static PROJECT: &[&Word] = &[&ENVIRONMENT, &STATE, &POLICY];
 /// The lines of a `grant` block.
@@ -145,6 +145,14 @@ static AFTER: Word = word("after", Once, args(1, MANY, Text, "phases"), &[], No,
 
 static STEP: Word = word("step", Many, one("its name"), STEP_PROPS, Of(STEP_CHILDREN), r#"step "site" plugin="build" { … }"#);
 static DEPLOY: Word = word("deploy", Many, one("its name"), STEP_PROPS, Of(STEP_CHILDREN), r#"deploy "web" plugin="symlink-swap" { … }"#);
+static ERRAND: Word = word(
+    "errand",
+    Many,
+    one("its name"),
+    &[must("plugin", Text), must("environments", Text), prop("on-failure", Text)],
+    Of(STEP_CHILDREN),
+    r#"errand "migrate" plugin="deploy" environments="*" { … }"#,
+);
 static STEP_PROPS: &[Prop] = &[must("plugin", Text), prop("on-failure", Text)];
 static STEP_CHILDREN: &[&Word] = &[&READS, &WRITES, &GRANT, &CONFIG, &NEEDS, &RETRY, &TIMEOUT, &LIMITS, &ON_FAILURE];
 static READS: Word =
