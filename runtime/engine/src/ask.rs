@@ -63,19 +63,20 @@ impl<'w> Asker<'w> {
         };
         // Nothing that its fingerprint does not cover reaches a pure step.
         let context = if at.kind == StepKind::Pure { Context { attempt: 1, ..Context::default() } } else { context };
+        let capabilities = crate::prepare::capabilities_for(self.workspace, prepared, node, &config).await?;
         let invocation = Invocation {
             component: prepared.plugin(node).source.clone(),
             operation,
             config,
             kind: at.kind,
-            capabilities: at.capabilities.clone(),
+            env: granted_variables(self.workspace, &capabilities),
+            capabilities,
             context,
             dirs: stage.dirs.clone(),
             limits: limits(prepared, node),
             hosts: environment.map(|environment| self.workspace.hosts(environment)).unwrap_or_default(),
             mark: TargetMark::default(),
             secrets: Arc::clone(&self.secrecy.secrets),
-            env: granted_variables(self.workspace, &at.capabilities),
             blobs: Arc::clone(&self.workspace.blobs),
             trees: stage.trees.clone(),
             sink,

@@ -12,7 +12,7 @@ use crate::values::Known;
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::{Graph, NodeId, Selection};
 use relrun_host::{HostError, Needs};
-use relrun_ledger::StepKind;
+use relrun_ledger::{Failure, FailureKind, StepKind};
 use relrun_manifest::{Capability, Confine, Environment, Mistake, Phase, Step};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -190,6 +190,34 @@ impl Prepared {
             capabilities,
         }))
     }
+}
+
+/// Returns what a step may do with a config that is whole. Where references were not known when it was prepared, the plugin is asked again:
+/// it may need another command now, and that is compared with the same grants.
+pub(crate) async fn capabilities_for(
+    workspace: &Workspace,
+    prepared: &Prepared,
+    node: NodeId,
+    config: &Value,
+) -> Result<Vec<Capability>, Failure> {
+    let at = &prepared.nodes[node.index()];
+    if *config == at.config {
+        return Ok(at.capabilities.clone());
+    }
+    let plugin = prepared.plugin(node);
+    let needs = plugins::needs(workspace, plugin, config, &crate::fingerprint::canonical(config)).await;
+    let needs = needs.map_err(|error| Failure { kind: FailureKind::Invalid, message: error.to_string() })?;
+    let requests: Vec<Capability> = needs.requests.iter().map(|request| request.capability.clone()).collect();
+    let grants: Vec<Capability> = prepared.step(node).grants.iter().map(|grant| grant.value.clone()).collect();
+    let capabilities = relrun_manifest::effective(&requests, &grants, &workspace.project.policy).map_err(|missing| {
+        let lines: Vec<String> = missing.iter().map(|missing| format!("{missing}: {}", missing.help())).collect();
+        Failure { kind: FailureKind::Denied, message: lines.join("; ") }
+    })?;
+    if at.kind == StepKind::Pure && kind_of(&needs, &capabilities) == StepKind::Effect {
+        let message = "with this config it is an effect, and it was prepared as a pure step".to_owned();
+        return Err(Failure { kind: FailureKind::Denied, message });
+    }
+    Ok(capabilities)
 }
 
 /// What runs in the work tree itself, or unconfined, sees more than any fingerprint covers: it is recorded, and never served from the cache.

@@ -192,21 +192,21 @@ impl Job {
     }
 
     async fn call(&self, stage: &Stage, operation: Operation) -> Result<Reply, Failure> {
-        let at = &self.prepared.nodes[self.node.index()];
         let command = self.command(&operation);
+        let capabilities = crate::prepare::capabilities_for(&self.workspace, &self.prepared, self.node, &self.config).await?;
         let invocation = Invocation {
             component: self.prepared.plugin(self.node).source.clone(),
             operation,
             config: self.config.clone(),
             kind: self.kind,
-            capabilities: at.capabilities.clone(),
+            env: granted_variables(&self.workspace, &capabilities),
+            capabilities,
             context: self.context.clone(),
             dirs: stage.dirs.clone(),
             limits: limits(&self.prepared, self.node),
             hosts: self.prepared.environment(self.node).map(|environment| self.workspace.hosts(environment)).unwrap_or_default(),
             mark: self.mark.clone(),
             secrets: Arc::clone(&self.secrecy.secrets),
-            env: granted_variables(&self.workspace, &at.capabilities),
             blobs: Arc::clone(&self.workspace.blobs),
             trees: stage.trees.clone(),
             sink: Arc::new(Sink { step: self.step, attempt: self.context.attempt, sender: self.sender.clone() }),

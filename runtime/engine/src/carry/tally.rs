@@ -3,7 +3,7 @@
 use crate::journal::Journal;
 use crate::prepare::Prepared;
 use relrun_graph::NodeId;
-use relrun_ledger::{EnvironmentState, Failure, ReleaseId, StepDecl, StepId, StepKind, StepState, Verdict};
+use relrun_ledger::{EnvironmentState, Failure, ReleaseId, ReleaseKind, StepDecl, StepId, StepKind, StepState, Verdict};
 use relrun_report::{EnvironmentLine, FailedStep, LineLevel, Place, ReportEvent, RunFinished, RunVerdict, StepInfo};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -73,6 +73,10 @@ fn environments(release: &relrun_ledger::Release, verdict: &Verdict) -> Vec<Envi
         let here = |id: &StepId| release.start.steps[id.index()].environment.as_deref() == Some(name);
         *verdict != Verdict::Destroyed || release.step_ids().any(|id| release.is_selected(id) && here(&id))
     };
+    if matches!(release.start.kind, ReleaseKind::Errand { .. }) {
+        // It is active nowhere, whatever it did.
+        return Vec::new();
+    }
     let touched = release.environments().into_iter().map(|name| (name, release.environment(name)));
     touched
         .filter(|(name, state)| *state != EnvironmentState::Untouched && worked(name))
