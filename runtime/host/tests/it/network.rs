@@ -2,7 +2,7 @@
 
 use crate::support::step;
 use relrun_host::Operation;
-use relrun_ledger::FailureKind;
+use relrun_ledger::{FailureKind, StepKind};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -48,6 +48,32 @@ async fn what_is_not_granted_does_not_go_out() {
         .may("http \"http://127.0.0.1:1\" methods=\"POST\" private=#true")
         .with(|call| call.operation = Operation::Plan);
     assert_eq!(posting.fails().await.1, FailureKind::Denied);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wasi_http_goes_through_the_same_gate() {
+    let (url, asked) = server();
+    let authority = url.trim_start_matches("http://").to_owned();
+    let ask = || step(json!({ "do": "wasi-http", "authority": authority }));
+    let (ran, outputs) = ask().outputs().await;
+    assert!(outputs["refused"].as_str().is_some_and(|code| code.contains("Denied")), "{outputs}");
+    assert_eq!(ran.heard.denied(), [format!("http \"{url}\"")]);
+    let (_, outputs) = ask().may(&format!("http \"{url}\"")).outputs().await;
+    assert!(outputs["refused"].is_string(), "a loopback address is private: {outputs}");
+    let pure = ask().may(&format!("http \"{url}\" private=#true")).with(|call| call.kind = StepKind::Pure);
+    assert!(pure.outputs().await.1["refused"].is_string(), "a pure step reaches nothing");
+    let (ran, outputs) = ask().may(&format!("http \"{url}\" private=#true")).outputs().await;
+    assert_eq!(outputs, json!({ "status": 404 }));
+    assert!(asked.join().expect("asked").starts_with("GET /wasi?q HTTP/1.1"));
+    assert_eq!(ran.heard.used(), [format!("http \"{url}\"")]);
+    let posting = step(json!({ "do": "wasi-http", "authority": authority, "method": "POST" }))
+        .may(&format!("http \"{url}\" methods=\"POST\" private=#true"))
+        .with(|call| call.operation = Operation::Plan);
+    let (_, _, message) = match posting.run().await {
+        (ran, Ok(relrun_host::Reply::Changes(changes))) => (ran, 0, changes[0].summary.clone()),
+        (_, other) => panic!("{other:?}"),
+    };
+    assert!(message.contains("refused"), "a plan sends nothing that changes: {message}");
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ pub(crate) fn run(config: &Value) -> Result<Value, Error> {
         "chance" => chance(),
         "env" => json!(std::env::vars().collect::<std::collections::BTreeMap<_, _>>()),
         "http" => fetch(config)?,
+        "wasi-http" => wasi_http(config),
         "secret" => reveal(&text("name"))?,
         "sign" => json!(secrets::get(&text("name"))?.sign(b"data")?.len()),
         "run" => command(config).run().map(|code| json!({ "code": code }))?,
@@ -49,6 +50,27 @@ pub(crate) fn run(config: &Value) -> Result<Value, Error> {
         other => return Err(Error::Other(format!("I cannot {other}"))),
     };
     Ok(if value.is_object() { value } else { json!({ "value": value }) })
+}
+
+/// Asks as a component does that knows nothing of relrun: through WASI's own interface.
+fn wasi_http(config: &Value) -> Value {
+    use wasip2::http::types::{Fields, Method, OutgoingRequest, Scheme};
+    let text = |name: &str| config[name].as_str().unwrap_or_default();
+    let request = OutgoingRequest::new(Fields::new());
+    let set = request.set_scheme(Some(&Scheme::Http)).is_ok()
+        && request.set_authority(Some(text("authority"))).is_ok()
+        && request.set_path_with_query(Some("/wasi?q")).is_ok()
+        && request.set_method(&if text("method") == "POST" { Method::Post } else { Method::Get }).is_ok();
+    assert!(set, "the request is well formed");
+    let future = match wasip2::http::outgoing_handler::handle(request, None) {
+        Ok(future) => future,
+        Err(code) => return json!({ "refused": format!("{code:?}") }),
+    };
+    future.subscribe().block();
+    match future.get().expect("it is ready").expect("it is taken once") {
+        Ok(response) => json!({ "status": response.status() }),
+        Err(code) => json!({ "refused": format!("{code:?}") }),
+    }
 }
 
 pub(crate) fn forever() -> ! {
