@@ -1,4 +1,4 @@
-//! Every folder of `scenarios/` is a test.
+//! Every folder of `scenarios/` is a test, and every example that says in a `run.txt` what is typed there.
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is how it fails")]
 
@@ -10,8 +10,9 @@ use libtest_mimic::{Arguments, Trial};
 use relrun_tests::scenario;
 
 fn main() -> ExitCode {
-    let folders = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")).unwrap();
-    let mut folders: Vec<_> = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let scripts = [here.join("scenarios"), here.join("../examples")].into_iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let mut folders: Vec<_> = scripts.map(|entry| entry.unwrap().path()).filter(|path| path.join("run.txt").is_file()).collect();
     folders.sort();
     let trial = |folder: std::path::PathBuf| {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();

@@ -61,7 +61,7 @@ impl Plugin for Build {
         for argv in &config.command {
             needs = needs.with(held.need(argv)?.because("the config names this command"));
         }
-        ForCommand::needs(needs, &config.secret, config.command.iter())
+        ForCommand::needs(needs, &config.secret, &config.command.iter())
     }
 
     fn plan(config: &Config) -> Result<Vec<Change>> {

@@ -85,7 +85,7 @@ impl Plugin for Deploy {
             needs = needs.with(held.need(argv)?.readonly(true).because("it tells whether the deployment stands"));
         }
         let all = config.up.iter().chain(&config.down).chain(&config.check).chain(&config.destroy);
-        ForCommand::needs(needs, &config.secret, all)
+        ForCommand::needs(needs, &config.secret, &all)
     }
 
     fn plan(config: &Config) -> Result<Vec<Change>> {

@@ -66,7 +66,7 @@ pub struct ForCommand {
 
 impl ForCommand {
     /// Adds what these secrets need for these commands; an error where one is for a program that none of them runs.
-    pub fn needs<'a>(mut needs: Needs, given: &[Self], commands: impl Iterator<Item = &'a Vec<String>> + Clone) -> Result<Needs> {
+    pub fn needs<'a>(mut needs: Needs, given: &[Self], commands: &(impl Iterator<Item = &'a Vec<String>> + Clone)) -> Result<Needs> {
         for one in given {
             let programs = commands.clone().filter_map(|argv| argv.first()).filter(|program| one.is_for(program));
             let mut wanted = programs.peekable();
