@@ -49,7 +49,13 @@ pub(crate) enum Command {
     /// Say what apply would do, and change nothing.
     Plan(PlanArgs),
     /// Say whether the manifest is valid and everything in it allowed.
-    Check(Target),
+    Check {
+        #[command(flatten)]
+        target: Target,
+        /// Show each input instead: what it may be, its default and what it is for.
+        #[arg(long)]
+        inputs: bool,
+    },
     /// Draw the DAG, as SVG unless `--format dot` or `--format mermaid` says otherwise.
     Graph {
         #[command(flatten)]
@@ -258,7 +264,7 @@ pub(crate) struct Target {
     /// Only in this environment.
     #[arg(short, long = "environment", value_name = "ENV")]
     pub(crate) environment: Vec<String>,
-    /// A value of an input; @FILE reads it from a file.
+    /// A value of an input; NAME=@FILE reads it from a file, @FILE reads several from a JSON object.
     #[arg(short, long = "input", value_name = "NAME=VALUE")]
     pub(crate) input: Vec<String>,
     /// Only this phase.
@@ -330,7 +336,7 @@ pub(crate) enum EnvCommand {
     },
     /// Set inputs for one environment.
     Set {
-        /// The settings; @FILE reads a value from a file.
+        /// The settings; NAME=@FILE reads a value from a file, @FILE reads several from a JSON object.
         #[arg(value_name = "NAME=VALUE", required = true)]
         settings: Vec<String>,
         #[command(flatten)]

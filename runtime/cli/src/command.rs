@@ -57,7 +57,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Settle { release, step, done, manifest, .. } => run::settle(cli, manifest, *release, step, *done),
         Command::Approve { release, gate, comment, manifest } => run::approve(cli, manifest, *release, gate, comment.clone()),
         Command::Plan(args) => plan::plan(cli, args).await,
-        Command::Check(target) => plan::check(cli, target).await,
+        Command::Check { target, inputs } => plan::check(cli, target, *inputs).await,
         Command::Graph { target, out } => plan::graph(cli, target, out.as_deref()),
         Command::Why { step, target } => inspect::why(cli, step, target).await,
         Command::Status { environment, verify: false, manifest } => inspect::status(cli, environment.as_deref(), manifest),

@@ -1,11 +1,10 @@
 //! From the environment to a workspace: where the project is, who works, what the stores are.
 
 use crate::args::Cli;
-use relrun_engine::{BundledPlugin, EngineError, Workspace};
+use relrun_engine::{BundledPlugin, EngineError, Given, GivenText, Workspace};
 use relrun_host::{CompileLimits, Compiler, Host, HostOptions};
 use relrun_ledger::{Actor, Digest};
 use relrun_store::{LocalBlobStore, LocalCache, SqliteRunStore};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -173,27 +172,44 @@ pub(crate) fn trace(verbose: u8) {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
-/// Reads `-i NAME=VALUE` and `-i NAME=@FILE`.
-pub(crate) fn inputs(given: &[String]) -> Result<Vec<(String, String)>, EngineError> {
-    let mut seen = BTreeMap::new();
-    let mut wrong = Vec::new();
-    for text in given {
-        match input(text) {
-            Ok((name, value)) => drop(seen.insert(name, value)),
-            Err(reason) => wrong.push(reason),
+/// Reads `-i NAME=VALUE`, `-i NAME=@FILE` and `-i @FILE`, a JSON object. One that is named counts more than one in an object; of two alike, the
+/// last. What cannot be read is said with all else that is wrong with the inputs.
+pub(crate) fn inputs(given: &[String]) -> Given {
+    let mut inputs = Given::default();
+    let (objects, named): (Vec<&String>, Vec<&String>) = given.iter().partition(|text| text.starts_with('@'));
+    for file in objects.into_iter().filter_map(|text| text.strip_prefix('@')) {
+        match object(file) {
+            Ok(fields) => inputs.values.extend(fields),
+            Err(reason) => inputs.unreadable.push(format!("-i @{file}: {reason}")),
         }
     }
-    if wrong.is_empty() {
-        return Ok(seen.into_iter().collect());
+    for text in named {
+        match input(text) {
+            Ok((name, value)) => drop(inputs.values.insert(name, value)),
+            Err(reason) => inputs.unreadable.push(reason),
+        }
     }
-    Err(EngineError::input(wrong.join("\n"), "write `-i NAME=VALUE`, or `-i NAME=@FILE` with a text file"))
+    inputs
 }
 
-fn input(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("-i {text}: there is no `=` in it"))?;
+fn object(file: &str) -> Result<Vec<(String, GivenText)>, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&text).map_err(|error| format!("it is no JSON object of inputs: {error}"))?;
+    let json = |value: &serde_json::Value| GivenText::Json { file: file.to_owned(), text: value.to_string() };
+    Ok(fields.iter().map(|(name, value)| (name.clone(), json(value))).collect())
+}
+
+fn input(text: &str) -> Result<(String, GivenText), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("-i {text}: there is no `=` in it; write `-i NAME=VALUE`, `-i NAME=@FILE` or `-i @FILE`"))?;
     let value = match value.strip_prefix('@') {
-        Some(file) => without_last_newline(std::fs::read_to_string(file).map_err(|error| format!("-i {name}: {file}: {error}"))?),
-        None => value.to_owned(),
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(|error| format!("-i {name}: {file}: {error}"))?;
+            GivenText::Lines(without_last_newline(text))
+        }
+        None => GivenText::Typed(value.to_owned()),
     };
     Ok((name.to_owned(), value))
 }

@@ -1,9 +1,10 @@
 //! The values of the inputs: from `-i`, from `relrun env set`, from what the environment's block sets, from the default, in this order of
 //! strength.
 
+use crate::given::Given;
 use crate::{EngineError, Loaded};
 use relrun_ledger::Start;
-use relrun_manifest::{Environment, Input, Mistake, Scalar, Setting};
+use relrun_manifest::{Environment, Input, InputType, Mistake, Namespace, Scalar, Setting};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -26,41 +27,42 @@ pub struct Inputs {
     pub set: Sets,
 }
 
+/// What shows every input.
+const HELP: &str = "`relrun check --inputs` shows each input, what it may be and what it is for";
+
 impl Inputs {
-    /// Reads the values given as `name=text` or `name=@file`'s content, and settles every input.
+    /// Settles every input: from what was given, beside values that are typed already. `environments` are those that are asked for, all where
+    /// there are none.
     ///
     /// # Errors
-    /// Every unknown name, every value of a wrong type or not allowed, and every required input that nothing gives, all at once.
-    pub fn settle(loaded: &Loaded, given: &[(String, String)], set: Sets) -> Result<Self, EngineError> {
-        Self::from_given(loaded, Self::read(loaded, given)?, set)
+    /// Whatever could not be read, every unknown name, every value of a wrong type or not allowed, and every required input that nothing gives,
+    /// all at once.
+    pub fn settle(loaded: &Loaded, typed: Values, given: &Given, set: Sets, environments: &[String]) -> Result<Self, EngineError> {
+        let (read, mut wrong) = given.check(loaded, "-i ");
+        wrong.extend(wrong_settings(loaded, &set));
+        let mut values = typed;
+        values.extend(read);
+        let inputs = Self::from_given(loaded, values, set);
+        // What was given wrongly is not missing too.
+        let mut missing = inputs.missing(loaded, environments);
+        missing.retain(|(input, _)| !given.values.contains_key(&input.name.value));
+        if wrong.is_empty() {
+            return if missing.is_empty() { Ok(inputs) } else { Err(loaded.mistakes(missing.into_iter().map(mistake).collect())) };
+        }
+        wrong.extend(missing.into_iter().map(|(input, place)| format!("{}: it has no value{place}{}", input.name.value, about(input))));
+        Err(EngineError::input(wrong.join("\n"), HELP))
     }
 
-    /// Reads values given as text.
-    pub fn read(loaded: &Loaded, given: &[(String, String)]) -> Result<Values, EngineError> {
-        let mut values = Values::new();
-        let mut wrong = Vec::new();
-        for (name, text) in given {
-            match loaded.manifest.inputs.iter().find(|input| *input.name == *name) {
-                None => wrong.push(unknown(loaded, name)),
-                Some(input) => match relrun_manifest::parse_input_value(input, text) {
-                    Ok(value) => drop(values.insert(name.clone(), value)),
-                    Err(reason) => wrong.push(format!("-i {name}: {reason}")),
-                },
-            }
-        }
-        if !wrong.is_empty() {
-            return Err(EngineError::input(wrong.join("\n"), "type `-i NAME=VALUE` with a name and a value that the manifest declares"));
-        }
-        Ok(values)
+    /// Takes values that are to be set somewhere.
+    pub(crate) fn read(loaded: &Loaded, given: &Given) -> (Values, Vec<String>) {
+        given.check(loaded, "")
     }
 
-    /// Settles every input from typed values.
-    pub fn from_given(loaded: &Loaded, given: Values, set: Sets) -> Result<Self, EngineError> {
+    /// Settles every input from typed values, whatever is missing.
+    fn from_given(loaded: &Loaded, given: Values, set: Sets) -> Self {
         let free = settle(&loaded.manifest.inputs, &given, &Values::new(), &[]);
         let bound = bound(loaded, &given, &set);
-        let inputs = Self { given, free, bound, set };
-        inputs.check_missing(loaded)?;
-        Ok(inputs)
+        Self { given, free, bound, set }
     }
 
     /// Returns the values that steps of this environment see, or of none.
@@ -68,21 +70,79 @@ impl Inputs {
         environment.and_then(|name| self.bound.get(name)).unwrap_or(&self.free)
     }
 
-    /// Lists all required inputs that nothing gives. One that some environment sets is missing only where it is not set.
-    fn check_missing(&self, loaded: &Loaded) -> Result<(), EngineError> {
-        let mistakes: Vec<Mistake> = loaded
-            .manifest
-            .inputs
-            .iter()
-            .filter(|input| !self.free.contains_key(&input.name.value) && !self.bound.values().any(|v| v.contains_key(&input.name.value)))
-            .map(|input| {
-                Mistake::new("relrun::input::missing", input.name.span, format!("input \"{}\" has no value", input.name.value))
-                    .label("required")
-                    .help(format!("type `-i {}=…`, or give it a default", input.name.value))
-            })
-            .collect();
-        if mistakes.is_empty() { Ok(()) } else { Err(loaded.mistakes(mistakes)) }
+    /// Returns every input that nothing gives where a step wants it, or that nothing gives anywhere, and in which environments.
+    fn missing<'a>(&self, loaded: &'a Loaded, environments: &[String]) -> Vec<(&'a Input, String)> {
+        let mut missing = Vec::new();
+        for input in &loaded.manifest.inputs {
+            let name = &input.name.value;
+            let is_free = self.free.contains_key(name);
+            let nowhere = !is_free && !self.bound.values().any(|values| values.contains_key(name));
+            let lacks = |environment: &str| {
+                let asked = environments.is_empty() || environments.iter().any(|asked| asked == environment);
+                asked && self.bound.get(environment).is_some_and(|values| !values.contains_key(name))
+            };
+            let lacking: Vec<&str> = wanted_in(loaded, name).into_iter().filter(|environment| lacks(environment)).collect();
+            if nowhere {
+                missing.push((input, String::new()));
+            } else if !lacking.is_empty() {
+                missing.push((input, format!(" in {}", crate::text::join(&lacking))));
+            }
+        }
+        missing
     }
+}
+
+/// Returns the environments in which a step refers to an input.
+fn wanted_in<'a>(loaded: &'a Loaded, input: &str) -> Vec<&'a str> {
+    let refers = |step: &relrun_manifest::Step| {
+        step.references()
+            .any(|reference| reference.namespace == Namespace::Input && reference.path.first().is_some_and(|name| name == input))
+    };
+    let phases: Vec<_> = loaded.manifest.phases.iter().filter(|phase| phase.steps.iter().any(refers)).collect();
+    let is_wanted =
+        |environment: &&Environment| phases.iter().any(|phase| phase.environments.as_ref().is_some_and(|of| of.value.selects(environment)));
+    loaded.environments.iter().filter(is_wanted).map(|environment| environment.name.value.as_str()).collect()
+}
+
+fn mistake((input, place): (&Input, String)) -> Mistake {
+    let name = &input.name.value;
+    Mistake::new("relrun::input::missing", input.name.span, format!("input \"{name}\" has no value{place}"))
+        .label("required")
+        .help(format!("type `-i {name}=…`{}, or give it a default", about(input)))
+}
+
+/// Says what an input is for, and what it may be.
+fn about(input: &Input) -> String {
+    let help = input.help.as_ref().map_or_else(String::new, |help| format!("{help}: "));
+    format!(" ({help}{})", input.takes())
+}
+
+/// Says which values are no longer what the manifest takes: those that `relrun.kdl` sets for all manifests, and those that were set long ago.
+fn wrong_settings(loaded: &Loaded, set: &Sets) -> Vec<String> {
+    let input = |name: &str| loaded.manifest.inputs.iter().find(|input| *input.name == *name);
+    let mut wrong = Vec::new();
+    for environment in &loaded.environments {
+        for setting in &environment.settings {
+            let Some(input) = input(&setting.name) else { continue };
+            if let Err(error) = relrun_manifest::check_input_value(input, &as_kind(input, plain(&setting.value.value))) {
+                wrong.push(format!("environment \"{}\" sets {}: {}", environment.name.value, setting.name.value, error.message));
+            }
+        }
+    }
+    for (environment, values) in set {
+        for (name, value) in values {
+            let Some(input) = input(name) else { continue };
+            if let Err(error) = relrun_manifest::check_input_value(input, value) {
+                wrong.push(format!("`relrun env set` of {name} in {environment}: {}", error.message));
+            }
+        }
+    }
+    wrong
+}
+
+/// One value cannot show that it is a list.
+fn as_kind(input: &Input, value: Value) -> Value {
+    if input.kind == InputType::List && !value.is_array() { Value::Array(vec![value]) } else { value }
 }
 
 /// Settles every environment's values.
@@ -100,7 +160,7 @@ fn settle(inputs: &[Input], given: &Values, staged: &Values, settings: &[Setting
     let mut values = Values::new();
     for input in inputs {
         let name = &input.name.value;
-        let set = settings.iter().find(|setting| *setting.name == *name).map(|setting| plain(&setting.value.value));
+        let set = settings.iter().find(|setting| *setting.name == *name).map(|setting| as_kind(input, plain(&setting.value.value)));
         let value = given
             .get(name)
             .or_else(|| staged.get(name))
@@ -117,15 +177,6 @@ fn settle(inputs: &[Input], given: &Values, staged: &Values, settings: &[Setting
 /// A value that holds no references; the parser refuses references in inputs and settings.
 pub(crate) fn plain(scalar: &Scalar) -> Value {
     relrun_manifest::scalar_to_json(scalar, &|_| None)
-}
-
-fn unknown(loaded: &Loaded, name: &str) -> String {
-    let known: Vec<&str> = loaded.manifest.inputs.iter().map(|input| input.name.value.as_str()).collect();
-    match relrun_manifest::nearest(name, known.iter().copied()) {
-        Some(near) => format!("-i {name}: there is no such input; did you mean \"{near}\"?"),
-        None if known.is_empty() => format!("-i {name}: there is no such input: the manifest declares none"),
-        None => format!("-i {name}: there is no such input; there are {}", known.join(", ")),
-    }
 }
 
 impl Inputs {

@@ -2,6 +2,7 @@
 
 use crate::ask::{Asker, Question};
 use crate::command::{Applied, ApplyRequest, identity_of};
+use crate::given::Given;
 use crate::survey::{Survey, recall, why};
 use crate::values::{Known, output};
 use crate::{EngineError, Loaded, Workspace};
@@ -58,7 +59,7 @@ pub struct PlannedRequest {
     /// `--phase`.
     pub phases: Vec<String>,
     /// `-i`.
-    pub inputs: Vec<(String, String)>,
+    pub inputs: Given,
     /// `--deployment`.
     pub deployment: Option<String>,
 }

@@ -5,6 +5,7 @@
 //! request. Where anything differs, or cannot be looked at, there is no witness, and the long way says what is wrong.
 
 use crate::command::{Applied, ApplyRequest, Sought};
+use crate::given::Given;
 use crate::inputs::Sets;
 use crate::look::{self, Globs};
 use crate::{Source, Workspace};
@@ -104,7 +105,7 @@ struct Key<'a> {
     project: &'a relrun_manifest::Project,
     environments: &'a [String],
     phases: &'a [String],
-    inputs: &'a [(String, String)],
+    inputs: &'a Given,
     deployment: Option<&'a str>,
 }
 

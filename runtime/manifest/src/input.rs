@@ -73,6 +73,19 @@ impl Input {
                 .any(|allowed| allowed.value == *value || (self.kind == InputType::Number && number(&allowed.value) == number(value)))
     }
 
+    /// Says what a person may type, in a few words.
+    pub fn takes(&self) -> String {
+        let allowed: Vec<_> = self.allowed.iter().map(|value| scalar_to_json(&value.value, &|_| None)).collect();
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let one_of = allowed.iter().map(text).collect::<Vec<_>>().join(", ");
+        match (self.kind, allowed.is_empty()) {
+            (InputType::List, true) => "a list of strings".to_owned(),
+            (kind, true) => kind.with_article().to_owned(),
+            (InputType::List, false) => format!("a list of {one_of}"),
+            (_, false) => format!("one of {one_of}"),
+        }
+    }
+
     /// Says which values it may have, for help.
     pub fn usage(&self) -> String {
         if self.allowed.is_empty() {
@@ -122,6 +135,25 @@ pub fn parse_input_value(input: &Input, text: &str) -> Result<Value, InputError>
     };
     input.check(&value).map_err(|why| wrong(format!("{why}; {}", input.usage())))?;
     Ok(scalar_to_json(&value, &|_| None))
+}
+
+/// Checks a value that has its type already, as a field of a JSON object has.
+pub fn check_input_value(input: &Input, value: &Value) -> Result<Value, InputError> {
+    let wrong = |message: String| InputError { message };
+    let scalar = scalar_of_json(value).ok_or_else(|| wrong(format!("{value} is not {}", input.kind.with_article())))?;
+    let hint = if input.allowed.is_empty() { String::new() } else { format!("; {}", input.usage()) };
+    input.check(&scalar).map_err(|why| wrong(why + &hint))?;
+    Ok(value.clone())
+}
+
+fn scalar_of_json(value: &Value) -> Option<Scalar> {
+    Some(match value {
+        Value::Bool(value) => Scalar::Bool(*value),
+        Value::Number(number) => number.as_i64().map(Scalar::Integer).or_else(|| number.as_f64().map(Scalar::Float))?,
+        Value::String(text) => Scalar::String(Template::text(text)),
+        Value::Array(values) => Scalar::List(values.iter().map(scalar_of_json).collect::<Option<_>>()?),
+        Value::Null | Value::Object(_) => return None,
+    })
 }
 
 /// Returns a scalar as JSON. A string that is a single reference takes the value's own type; one that is not known stands as the text `${…}`.

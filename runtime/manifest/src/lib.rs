@@ -21,7 +21,7 @@ pub use capability::{
 };
 pub use config::{ConfigSchema, SchemaError, Shaped, check, shape};
 pub use diagnostic::{Diagnostics, Mistake, position};
-pub use input::{InputError, parse_input_value, scalar_to_json};
+pub use input::{InputError, check_input_value, parse_input_value, scalar_to_json};
 pub use model::{
     ConfigNode, Environment, Gate, HostAddress, HostDecl, Input, InputType, Limits, Manifest, OnFailure, Package, PackageName, Phase,
     PluginDecl, PluginSource, Project, Reads, ReadsFrom, Retry, Role, Scalar, Secret, SecretSource, Selector, Setting, StateSetting, Step,

@@ -213,6 +213,17 @@ pub enum Selector {
     Names(Vec<String>),
 }
 
+impl Selector {
+    /// Returns whether it means an environment.
+    pub fn selects(&self, environment: &Environment) -> bool {
+        match self {
+            Self::All => true,
+            Self::Labels(labels) => labels.iter().all(|(key, value)| environment.labels.get(key) == Some(value)),
+            Self::Names(names) => names.contains(&environment.name.value),
+        }
+    }
+}
+
 /// A `phase` node, or the phase that a lone step makes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Phase {

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
 
 use proptest::prelude::*;
-use relrun_manifest::{Input, Manifest, Project, StateSetting, parse, parse_input_value, parse_project};
+use relrun_manifest::{Input, Manifest, Project, StateSetting, check_input_value, parse, parse_input_value, parse_project};
 use serde_json::{Value, json};
 
 const SHOP: &str = include_str!("good/shop.kdl");
@@ -31,6 +31,25 @@ fn typed_text_becomes_a_typed_value() {
     assert_eq!(value("input \"a\" type=\"list\"", ""), Ok(json!([])));
     assert_eq!(value("input \"a\" { allowed \"x\" \"y\" }", "y"), Ok(json!("y")));
     assert_eq!(value("input \"a\" type=\"number\" { allowed 1 2 }", "1.0"), Ok(json!(1.0)));
+}
+
+#[test]
+fn a_value_with_a_type_is_not_read_as_text() {
+    let value = |line: &str, value: Value| check_input_value(&input(line), &value).map_err(|error| error.to_string());
+    assert_eq!(value("input \"a\" type=\"list\"", json!(["x", "y, z"])), Ok(json!(["x", "y, z"])));
+    assert_eq!(value("input \"a\" type=\"number\"", json!(2)), Ok(json!(2)));
+    assert_eq!(value("input \"a\" type=\"integer\"", json!("5")), Err("it is a string, not an integer".to_owned()));
+    assert_eq!(value("input \"a\"", json!(null)), Err("null is not a string".to_owned()));
+    let small = "input \"a\" type=\"enum\" { allowed \"small\" \"large\" }";
+    assert_eq!(value(small, json!("large")), Ok(json!("large")));
+    insta::assert_snapshot!(value(small, json!("huge")).unwrap_err(), @r#""huge" is not one of the allowed values; the allowed values are "small", "large""#);
+}
+
+#[test]
+fn an_enum_says_what_it_may_be() {
+    assert_eq!(input("input \"a\" type=\"enum\" { allowed \"x\" \"y\" }").takes(), "one of x, y");
+    let wrong = parse("release.kdl", "package \"a/b\" version=\"1.0.0\"\ninput \"a\" type=\"enum\"", &[]).unwrap_err();
+    assert_eq!(wrong.mistakes()[0].message, "an `enum` says which values it may have, and this does not");
 }
 
 #[test]

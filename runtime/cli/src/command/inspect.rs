@@ -11,7 +11,7 @@ use relrun_store::{Lock, LockKey, StreamId};
 
 pub(super) async fn why(cli: &Cli, step: &str, target: &Target) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &target.manifest, Access::Write)?;
-    let answers = query::why(&opened.workspace, opened.loaded, step, &request(target)?).await?;
+    let answers = query::why(&opened.workspace, opened.loaded, step, &request(target)).await?;
     if show::format(cli) == Format::Json {
         let json = |(label, why): &(String, Why)| serde_json::json!({ "step": label, "why": sentence(why), "changes": changes(why) });
         show::print_json(&answers.iter().map(json).collect::<Vec<_>>())?;

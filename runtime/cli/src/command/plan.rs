@@ -7,12 +7,13 @@ use crate::show;
 use relrun_engine::plan::{Action, Plan, PlanOptions, plan as make_plan};
 use relrun_engine::{EngineError, Exit, command};
 use relrun_graph::{Graph, Selection};
+use relrun_manifest::Input;
 use std::path::Path;
 
 pub(super) async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &args.target.manifest, Access::Write)?;
     let options = PlanOptions { build: args.build, git: super::git::facts(&opened.loaded.directory) };
-    let plan = make_plan(&opened.workspace, opened.loaded, &request(&args.target)?, options).await?;
+    let plan = make_plan(&opened.workspace, opened.loaded, &request(&args.target), options).await?;
     if let Some(out) = &args.out {
         let text = serde_json::to_string_pretty(&plan).map_err(|error| EngineError::io("write the plan", std::io::Error::other(error)))?;
         std::fs::write(out, text + "\n").map_err(|source| EngineError::io(format!("write {}", out.display()), source))?;
@@ -74,9 +75,12 @@ fn action(action: &Action) -> (&'static str, Vec<String>) {
     }
 }
 
-pub(super) async fn check(cli: &Cli, target: &Target) -> Result<Exit, EngineError> {
+pub(super) async fn check(cli: &Cli, target: &Target, inputs: bool) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &target.manifest, Access::Look)?;
-    let applied = command::check(&opened.workspace, opened.loaded, &request(target)?).await?;
+    if inputs {
+        return list_inputs(cli, &opened.loaded.manifest.inputs).map(|()| Exit::Done);
+    }
+    let applied = command::check(&opened.workspace, opened.loaded, &request(target)).await?;
     let steps = applied.prepared.graph.nodes().len();
     if show::format(cli) == Format::Json {
         show::print_json(&serde_json::json!({ "valid": true, "steps": steps, "identity": applied.sought.identity }))?;
@@ -85,6 +89,30 @@ pub(super) async fn check(cli: &Cli, target: &Target) -> Result<Exit, EngineErro
         show::print(&format!("{} is valid: {steps} step{plural}, everything that they need is granted\n", target.manifest.display()))?;
     }
     Ok(Exit::Done)
+}
+
+/// Shows what a manifest wants to be given. Whether all of it is, is another question.
+fn list_inputs(cli: &Cli, inputs: &[Input]) -> Result<(), EngineError> {
+    let default = |input: &Input| input.default.as_ref().map(|default| relrun_manifest::scalar_to_json(&default.value, &|_| None));
+    if show::format(cli) == Format::Json {
+        let json = |input: &Input| {
+            serde_json::json!({
+                "name": input.name.value, "takes": input.takes(), "default": default(input), "required": input.default.is_none(),
+                "help": input.help,
+            })
+        };
+        return show::print_json(&inputs.iter().map(json).collect::<Vec<_>>());
+    }
+    let row = |input: &Input| {
+        let default = default(input).map_or_else(|| "required".to_owned(), |value| super::settings::text(&value));
+        vec![input.name.value.clone(), input.takes(), default, input.help.clone().unwrap_or_default()]
+    };
+    let rows: Vec<Vec<String>> = inputs.iter().map(row).collect();
+    show::print(&if rows.is_empty() {
+        "the manifest declares no input\n".to_owned()
+    } else {
+        show::table(&["INPUT", "TAKES", "DEFAULT", "HELP"], &rows)
+    })
 }
 
 pub(super) fn graph(cli: &Cli, target: &Target, out: Option<&Path>) -> Result<Exit, EngineError> {

@@ -36,14 +36,14 @@ impl Opened {
     }
 }
 
-pub(super) fn request(target: &Target) -> Result<ApplyRequest, EngineError> {
-    Ok(ApplyRequest {
+pub(super) fn request(target: &Target) -> ApplyRequest {
+    ApplyRequest {
         environments: target.environment.clone(),
         phases: target.phase.clone(),
-        inputs: open::inputs(&target.input)?,
+        inputs: open::inputs(&target.input),
         deployment: target.deployment.clone(),
         ..ApplyRequest::default()
-    })
+    }
 }
 
 /// Carries a release with a reporter watching, stoppable by signals.
@@ -117,7 +117,7 @@ fn refuse_local_ledger_in_ci(opened: &Opened) -> Result<(), EngineError> {
 pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineError> {
     let (manifest, mut request) = match saved_plan(&args.target.manifest)? {
         Some(plan) => (PathBuf::from(&plan.manifest), plan.as_request()),
-        None => (args.target.manifest.clone(), request(&args.target)?),
+        None => (args.target.manifest.clone(), request(&args.target)),
     };
     request.force = args.force;
     let workspace = open::workspace(cli, &manifest, Access::Write)?;
@@ -147,7 +147,7 @@ fn saved_plan(path: &Path) -> Result<Option<Plan>, EngineError> {
 }
 
 pub(super) async fn retry(cli: &Cli, at: &Release, run: &Run, input: &[String]) -> Result<Exit, EngineError> {
-    let given = open::inputs(input)?;
+    let given = open::inputs(input);
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
     carry(cli, opened, run, false, async |tools, loaded| {
         if given.is_empty() {

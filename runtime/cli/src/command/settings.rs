@@ -5,7 +5,7 @@ use crate::args::{Cli, EnvCommand, Format, ManifestArg, Staging};
 use crate::open::{self, Access};
 use crate::show;
 use relrun_engine::command::{self, PromoteRequest, Setting, SettingFrom, SettingsEdit};
-use relrun_engine::{EngineError, Exit};
+use relrun_engine::{EngineError, Exit, Given, GivenText};
 use relrun_ledger::ReleaseId;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,8 +13,8 @@ use std::io::Write;
 pub(super) async fn dispatch(cli: &Cli, command: &EnvCommand) -> Result<Exit, EngineError> {
     match command {
         EnvCommand::List { environment, manifest } => list(cli, environment, manifest),
-        EnvCommand::Set { settings, staging } => change(cli, staging, open::inputs(settings)?, Vec::new()).await,
-        EnvCommand::Unset { names, staging } => change(cli, staging, Vec::new(), names.clone()).await,
+        EnvCommand::Set { settings, staging } => change(cli, staging, open::inputs(settings), Vec::new()).await,
+        EnvCommand::Unset { names, staging } => change(cli, staging, Given::default(), names.clone()).await,
         EnvCommand::Edit { staging } => edit(cli, staging).await,
     }
 }
@@ -48,11 +48,11 @@ fn from(from: SettingFrom) -> &'static str {
 }
 
 /// Returns a value as `NAME=VALUE` takes it.
-fn text(value: &serde_json::Value) -> String {
+pub(super) fn text(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-async fn change(cli: &Cli, staging: &Staging, set: Vec<(String, String)>, unset: Vec<String>) -> Result<Exit, EngineError> {
+async fn change(cli: &Cli, staging: &Staging, set: Given, unset: Vec<String>) -> Result<Exit, EngineError> {
     let environment = &staging.environment;
     let edit = SettingsEdit { environment: environment.clone(), deployment: staging.deployment.clone(), set, unset };
     let opened = Opened::new(cli, &staging.manifest.path, Access::Write)?;
@@ -87,8 +87,9 @@ async fn edit(cli: &Cli, staging: &Staging) -> Result<Exit, EngineError> {
     let before: BTreeMap<String, String> =
         settings.iter().filter(is_set).map(|one| (one.name.clone(), one.value.as_ref().map(text).unwrap_or_default())).collect();
     let after = in_editor(&before, &staging.environment)?;
-    let set =
-        after.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let changed = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
+    let values = changed.map(|(name, value)| (name.clone(), GivenText::Typed(value.clone()))).collect();
+    let set = Given { values, unreadable: Vec::new() };
     let unset = before.keys().filter(|name| !after.contains_key(*name)).cloned().collect();
     change(cli, staging, set, unset).await
 }

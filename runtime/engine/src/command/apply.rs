@@ -5,7 +5,8 @@ use super::same::{Same, Sought, find_same, find_same_at_rest};
 use super::start::Draft;
 use super::{Taken, Tools};
 use crate::carry::Aim;
-use crate::inputs::Inputs;
+use crate::given::Given;
+use crate::inputs::{Inputs, Values};
 use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
 use crate::witness;
@@ -23,8 +24,8 @@ pub struct ApplyRequest {
     pub environments: Vec<String>,
     /// `--phase`: narrows which phases run.
     pub phases: Vec<String>,
-    /// `-i`: name and text.
-    pub inputs: Vec<(String, String)>,
+    /// `-i`.
+    pub inputs: Given,
     /// `--deployment`.
     pub deployment: Option<String>,
     /// `--force`: a new id, and effects run again.
@@ -52,7 +53,7 @@ pub struct Applied {
 /// Prepares a manifest for a request, and says which release it would be. Runs nothing.
 pub async fn identity_of(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest) -> Result<Applied, EngineError> {
     let set = super::settings::standing(workspace, &loaded.manifest.package.name.value.to_string())?;
-    let inputs = Inputs::settle(&loaded, &request.inputs, set)?;
+    let inputs = Inputs::settle(&loaded, Values::new(), &request.inputs, set, &request.environments)?;
     prepare(workspace, loaded, inputs, request).await
 }
 
@@ -93,7 +94,7 @@ fn select(prepared: &Prepared, request: &ApplyRequest) -> Result<Option<BTreeSet
 /// Finds every mistake that can be found without running anything, also in what only runs when it is asked for: errands.
 pub async fn check(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest) -> Result<Applied, EngineError> {
     let set = super::settings::standing(workspace, &loaded.manifest.package.name.value.to_string())?;
-    let inputs = Inputs::settle(&loaded, &request.inputs, set)?;
+    let inputs = Inputs::settle(&loaded, Values::new(), &request.inputs, set, &request.environments)?;
     let selection = Selection { errands: Errands::All, ..whole(request) };
     Prepared::new(workspace, loaded.clone(), inputs, None, &selection).await?;
     identity_of(workspace, loaded, request).await
@@ -103,7 +104,7 @@ pub async fn check(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest
 /// made from was looked at and is as it was.
 pub fn is_done(workspace: &Workspace, source: &Source, request: &ApplyRequest) -> Result<Option<RunFinished>, EngineError> {
     let began = Instant::now();
-    let asks_more = request.force || request.planned.is_some();
+    let asks_more = request.force || request.planned.is_some() || !request.inputs.unreadable.is_empty();
     let Some(sought) = (if asks_more { None } else { witness::recall(workspace, source, request) }) else { return Ok(None) };
     match find_same(workspace, &sought)? {
         Same::Done(summary) => Ok(Some(nothing_to_do(&sought, &summary, began))),

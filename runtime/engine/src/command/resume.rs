@@ -3,6 +3,7 @@
 use super::apply::apply_with;
 use super::{ApplyRequest, Taken, Tools, find, read, snapshot};
 use crate::carry::Aim;
+use crate::given::Given;
 use crate::inputs::Inputs;
 use crate::prepare::Prepared;
 use crate::survey::Survey;
@@ -66,19 +67,12 @@ pub async fn resume(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, how
 }
 
 /// `retry -i K=V`: the next release, of the same manifest with other inputs. What the change does not reach comes from the cache.
-pub async fn retry_with(
-    tools: Tools<'_>,
-    loaded: Loaded,
-    id: Option<ReleaseId>,
-    given: &[(String, String)],
-) -> Result<RunFinished, EngineError> {
+pub async fn retry_with(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, given: &Given) -> Result<RunFinished, EngineError> {
     let package = loaded.manifest.package.name.value.to_string();
     let id = find(&tools.workspace, &package, id)?;
     let release = read(&tools.workspace, &package, id)?;
     let text = String::from_utf8_lossy(&tools.workspace.blobs.get(release.start.manifest)?).into_owned();
     let loaded = Loaded::new(&tools.workspace, Source::new(loaded.name, loaded.directory, text))?;
-    let mut values = release.start.given.clone();
-    values.extend(Inputs::read(&loaded, given)?);
     let environments: BTreeSet<String> = release
         .step_ids()
         .filter(|&step| release.is_selected(step))
@@ -91,7 +85,8 @@ pub async fn retry_with(
         follows: Some(id),
         ..ApplyRequest::default()
     };
-    let inputs = Inputs::from_given(&loaded, values, release.start.set.clone())?;
+    let (typed, set) = (release.start.given.clone(), release.start.set.clone());
+    let inputs = Inputs::settle(&loaded, typed, given, set, &request.environments)?;
     apply_with(tools, loaded, inputs, &request).await
 }
 

@@ -5,6 +5,7 @@
 use super::bring::steps_in;
 use super::start::Draft;
 use super::{Tools, prepared_from, read};
+use crate::given::Given;
 use crate::inputs::{Inputs, Sets, Values};
 use crate::prepare::LockFile;
 use crate::survey::Survey;
@@ -21,8 +22,8 @@ pub struct SettingsEdit {
     pub environment: String,
     /// `--deployment`.
     pub deployment: Option<String>,
-    /// Name and text.
-    pub set: Vec<(String, String)>,
+    /// What is set.
+    pub set: Given,
     /// Names.
     pub unset: Vec<String>,
 }
@@ -145,7 +146,7 @@ pub(super) fn active(
 fn edited(loaded: &Loaded, record: &Release, before: &Values, edit: &SettingsEdit) -> Result<Values, EngineError> {
     let mut after = before.clone();
     let mut wrong = Vec::new();
-    for (name, _) in edit.set.iter().filter(|(name, _)| record.start.given.contains_key(name)) {
+    for name in edit.set.values.keys().filter(|name| record.start.given.contains_key(*name)) {
         let id = record.start.release;
         wrong.push(format!("{id} was given {name} with -i, which is stronger than a setting"));
     }
@@ -154,10 +155,12 @@ fn edited(loaded: &Loaded, record: &Release, before: &Values, edit: &SettingsEdi
             wrong.push(format!("{name} is not set by `relrun env set` in {}", edit.environment));
         }
     }
+    let (set, unfit) = Inputs::read(loaded, &edit.set);
+    wrong.extend(unfit);
     if !wrong.is_empty() {
         return Err(EngineError::input(wrong.join("\n"), format!("type `relrun env list -e {}`", edit.environment)));
     }
-    after.extend(Inputs::read(loaded, &edit.set)?);
+    after.extend(set);
     Ok(after)
 }
 

@@ -4,6 +4,9 @@ use super::tree::Node;
 use super::{plain_name, plain_text, scalar};
 use crate::{Input, InputType, Mistake, Scalar, Secret, SecretSource, Span, Spanned, nearest};
 
+/// A string that says which ones it may be.
+const ENUM: &str = "enum";
+
 pub(super) fn read_input(node: &Node, out: &mut Vec<Mistake>) -> Option<Input> {
     let name = plain_name(node.text(0), "an input", out);
     let kind = match node.prop_text("type") {
@@ -12,6 +15,10 @@ pub(super) fn read_input(node: &Node, out: &mut Vec<Mistake>) -> Option<Input> {
     };
     let allowed: Vec<_> =
         node.child("allowed").map(|child| child.args.iter().map(|arg| scalar::read_plain(arg, out)).collect()).unwrap_or_default();
+    if let Some(word) = node.prop_text("type").filter(|word| word.value == ENUM && allowed.is_empty()) {
+        let mistake = Mistake::new("relrun::manifest::input-type", word.span, "an `enum` says which values it may have, and this does not");
+        out.push(mistake.help("add them: `input \"size\" type=\"enum\" { allowed \"small\" \"large\" }`"));
+    }
     let default = kind.and_then(|kind| read_default(node, kind, out));
     let help = plain_text(node.prop_text("help"), out).map(|text| text.value);
     let input = Input { name: name?, kind: kind?, default, allowed, help, release: node.prop_bool("release").unwrap_or(false) };
@@ -31,11 +38,14 @@ pub(super) fn read_input(node: &Node, out: &mut Vec<Mistake>) -> Option<Input> {
 }
 
 fn read_type(word: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<InputType> {
-    let known = InputType::ALL.map(|(word, _)| word);
+    if word.value == ENUM {
+        return Some(InputType::String);
+    }
+    let known: Vec<&str> = InputType::ALL.iter().map(|(word, _)| *word).chain([ENUM]).collect();
     let kind = InputType::ALL.iter().find(|(known, _)| *known == word.value).map(|(_, kind)| *kind);
     if kind.is_none() {
         let mistake = Mistake::new("relrun::manifest::input-type", word.span, format!("there is no type `{}`", word.value));
-        out.push(mistake.help(match nearest(word, known) {
+        out.push(mistake.help(match nearest(word, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("there are {}", super::form::list(&known)),
         }));
