@@ -109,9 +109,8 @@ pub(crate) enum Command {
         release: ReleaseId,
         /// The gate: ENVIRONMENT/NAME, or the part of it that is clear.
         gate: String,
-        /// What to record with it.
-        #[arg(long)]
-        comment: Option<String>,
+        #[command(flatten)]
+        word: Approval,
         #[command(flatten)]
         manifest: ManifestArg,
     },
@@ -237,6 +236,26 @@ pub(crate) enum Command {
     },
 }
 
+/// What is said when a gate is passed, and what proves who says it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Approval {
+    /// What to record with it.
+    #[arg(long)]
+    pub(crate) comment: Option<String>,
+    /// The saved plan that was looked at: the approval is for this plan.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Sign with this private key.
+    #[arg(long, value_name = "KEYFILE", conflicts_with_all = ["signature", "text"])]
+    pub(crate) sign: Option<PathBuf>,
+    /// A signature that `ssh-keygen -Y sign -n relrun-approval` made.
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    pub(crate) signature: Option<PathBuf>,
+    /// Print what is to be signed, and pass nothing.
+    #[arg(long)]
+    pub(crate) text: bool,
+}
+
 /// Which manifest.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ManifestArg {
@@ -287,6 +306,9 @@ pub(crate) struct Run {
     /// Replace a stranger's mark at a target.
     #[arg(long)]
     pub(crate) adopt: bool,
+    /// Deploy although policy freezes the place now; who and why are recorded.
+    #[arg(long, value_name = "WHY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) break_glass: Option<String>,
     /// Ask nothing.
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -1,5 +1,6 @@
 //! One function a command: words in, exit code out.
 
+mod approve;
 mod cache;
 mod doctor;
 mod drift;
@@ -55,7 +56,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
             run::destroy(cli, manifest, &request, run).await
         }
         Command::Settle { release, step, done, manifest, .. } => run::settle(cli, manifest, *release, step, *done),
-        Command::Approve { release, gate, comment, manifest } => run::approve(cli, manifest, *release, gate, comment.clone()),
+        Command::Approve { release, gate, word, manifest } => approve::approve(cli, manifest, (*release, gate), word),
         Command::Plan(args) => plan::plan(cli, args).await,
         Command::Check { target, inputs } => plan::check(cli, target, *inputs).await,
         Command::Graph { target, out } => plan::graph(cli, target, out.as_deref()),

@@ -65,6 +65,7 @@ fn in_folder(root: PathBuf, folder: &Path, access: Access) -> Result<Arc<Workspa
         }),
         bundled: bundled(),
         actor: actor(),
+        now: relrun_ledger::Timestamp::now(),
         variables: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
     }))
 }

@@ -91,6 +91,8 @@ pub(crate) struct Carrier<'e> {
     running: BTreeMap<StepId, Running>,
     /// Steps that wait for their next try.
     resting: BTreeSet<StepId>,
+    /// The gates that were looked at, and whether each is open.
+    gates: BTreeMap<String, bool>,
     tries: BTreeMap<StepId, u32>,
     backoffs: BTreeMap<StepId, backon::ExponentialBackoff>,
     undo: BTreeMap<String, VecDeque<StepId>>,
@@ -187,6 +189,7 @@ impl<'e> Carrier<'e> {
             launches: Vec::new(),
             running: BTreeMap::new(),
             resting: BTreeSet::new(),
+            gates: BTreeMap::new(),
             tries: BTreeMap::new(),
             backoffs: BTreeMap::new(),
             undo: BTreeMap::new(),

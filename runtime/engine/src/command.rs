@@ -2,6 +2,7 @@
 
 mod again;
 mod apply;
+mod approve;
 mod back;
 mod bring;
 mod errand;
@@ -14,6 +15,7 @@ mod settle;
 mod start;
 
 pub use apply::{Applied, ApplyRequest, apply, check, identity_of, is_done};
+pub use approve::{ApprovalRequest, Proof, approval_text, approve};
 pub use back::{BackRequest, destroy, undo};
 pub use errand::{ErrandRequest, errand};
 pub use promote::{PromoteRequest, Promotion, promote, promotion};
@@ -22,7 +24,7 @@ pub use rollback::{RollbackRequest, rollback};
 pub use same::Sought;
 pub(crate) use settings::standing as settings_standing;
 pub use settings::{Setting, SettingFrom, SettingsEdit, list as list_settings, stage};
-pub use settle::{Word, approve, mark, settle};
+pub use settle::{Word, mark, settle};
 
 use crate::carry::{Carrier, CarryOptions, Secrecy, Stop};
 use crate::inputs::Inputs;
@@ -49,6 +51,8 @@ pub struct RunOptions {
     pub adopt: bool,
     /// How long to wait for a lock.
     pub lock_wait: Duration,
+    /// Why it deploys though policy freezes the place: the glass is broken.
+    pub break_glass: Option<String>,
     /// How it is asked to end early.
     pub stop: watch::Receiver<Stop>,
 }
@@ -266,6 +270,11 @@ pub struct Tools<'a> {
 }
 
 impl Tools<'_> {
+    /// Refuses to go forward where policy freezes one of these environments now.
+    fn check_freeze(&self, loaded: &Loaded, environments: &BTreeSet<String>) -> Result<(), EngineError> {
+        crate::freeze::check(&self.workspace, loaded, environments, self.options.break_glass.as_deref())
+    }
+
     async fn carry(
         self,
         prepared: Prepared,
@@ -281,10 +290,17 @@ impl Tools<'_> {
             }
             _ => standing(&self.workspace, &taken.stream.package, &taken.places(), taken.stream.release)?,
         };
-        let journal = match taken.begun.take() {
+        let mut journal = match taken.begun.take() {
             Some(journal) => journal,
             None => taken.journal(&self.workspace, run.0)?,
         };
+        if run.1 == crate::carry::Aim::Forward
+            && let Some(event) =
+                crate::freeze::broken(&self.workspace, &prepared.loaded, journal.release(), self.options.break_glass.as_deref())
+        {
+            journal.note(event)?;
+            journal.flush_with_summary()?;
+        }
         let carrier = Carrier::new(crate::carry::Cargo {
             prepared: Arc::new(prepared),
             survey,

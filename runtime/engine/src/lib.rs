@@ -11,12 +11,14 @@ macro_rules! moment {
     };
 }
 
+mod approval;
 mod ask;
 mod build;
 mod carry;
 pub mod command;
 mod error;
 mod fingerprint;
+mod freeze;
 mod given;
 mod inputs;
 mod journal;

@@ -112,13 +112,16 @@ fn merge(manifest: &[Environment], project: &[Environment]) -> Vec<Environment> 
     let mut merged = project.to_vec();
     for environment in manifest {
         match merged.iter_mut().find(|known| *known.name == *environment.name) {
-            Some(known) => known.gates.extend(environment.gates.iter().filter(|gate| !project_has(project, environment, gate)).cloned()),
+            Some(known) => environment.gates.iter().for_each(|gate| add_gate(&mut known.gates, gate)),
             None => merged.push(environment.clone()),
         }
     }
     merged
 }
 
-fn project_has(project: &[Environment], environment: &Environment, gate: &relrun_manifest::Gate) -> bool {
-    project.iter().filter(|known| *known.name == *environment.name).any(|known| known.gates.iter().any(|other| *other.name == *gate.name))
+fn add_gate(gates: &mut Vec<relrun_manifest::Gate>, gate: &relrun_manifest::Gate) {
+    match gates.iter_mut().find(|known| *known.name == *gate.name) {
+        Some(known) => known.not_author |= gate.not_author,
+        None => gates.push(gate.clone()),
+    }
 }

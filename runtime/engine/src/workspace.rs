@@ -45,6 +45,8 @@ pub struct Workspace {
     pub bundled: Vec<BundledPlugin>,
     /// Who works.
     pub actor: Actor,
+    /// When the command began.
+    pub now: relrun_ledger::Timestamp,
     /// The variables that `env` grants and `env:` secrets may name.
     pub variables: BTreeMap<String, String>,
     /// What the project's `relrun.kdl` says; read once, when the workspace is opened.

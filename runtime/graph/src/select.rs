@@ -53,7 +53,7 @@ fn place(phase: &Phase, environments: &[Environment], errors: &mut Vec<GraphErro
     let selector = phase.environments.as_ref()?;
     let matched: Vec<EnvironmentId> = (0_u32..)
         .zip(environments)
-        .filter(|(_, environment)| matches(&selector.value, environment))
+        .filter(|(_, environment)| selector.value.selects(environment))
         .map(|(no, _)| EnvironmentId(no))
         .collect();
     if let Selector::Names(names) = &selector.value {
@@ -67,14 +67,6 @@ fn place(phase: &Phase, environments: &[Environment], errors: &mut Vec<GraphErro
         errors.push(GraphError::MatchesNothing { phase: phase.name.value.clone(), help, span: selector.span.into() });
     }
     Some(matched)
-}
-
-fn matches(selector: &Selector, environment: &Environment) -> bool {
-    match selector {
-        Selector::All => true,
-        Selector::Labels(labels) => labels.iter().all(|(key, value)| environment.labels.get(key) == Some(value)),
-        Selector::Names(names) => names.contains(&environment.name.value),
-    }
 }
 
 fn nothing_matches(selector: &Selector, environments: &[Environment]) -> String {

@@ -133,6 +133,38 @@ pub enum Event {
         actor: Actor,
         /// What they said.
         comment: Option<String>,
+        /// The saved plan that they looked at: the blake3 of its file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Digest>,
+        /// Their signature, where policy asks for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<Box<Signature>>,
+    },
+    /// Somebody passed a freeze: the run that this stands in deploys though policy forbids it now.
+    BrokeGlass {
+        /// The environments that are frozen.
+        environments: Vec<String>,
+        /// Why it had to be.
+        reason: String,
+        /// Who.
+        actor: Actor,
+    },
+    /// What the manifest's `metadata` says of the release, as far as the steps gave it. The last one counts.
+    Described {
+        /// Each value by its name.
+        metadata: BTreeMap<String, Value>,
+    },
+    /// Somebody who is to hear of the release was told, or could not be.
+    Notified {
+        /// The origin that it was sent to.
+        to: String,
+        /// What about: `started`, `waiting`, `failed`, `succeeded` or `rolled-back`.
+        about: String,
+        /// How often it was tried.
+        tries: u32,
+        /// Why it failed in the end; absent: it was taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<String>,
     },
     /// A capability was used or refused.
     Capability {
@@ -159,6 +191,17 @@ pub enum Event {
         /// Who.
         actor: Actor,
     },
+}
+
+/// A signature under an approval. What was signed is made again of the release and the event whenever it is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// Whose it is, as the allowed signers named them then.
+    pub principal: String,
+    /// The key's fingerprint, `SHA256:…`.
+    pub key: String,
+    /// The signature as `ssh-keygen -Y sign` writes it.
+    pub text: String,
 }
 
 /// How a release came to be.
@@ -477,7 +520,14 @@ impl Event {
             | Self::DestroyFinished { step, .. }
             | Self::DestroyFailed { step, .. }
             | Self::Capability { step, .. } => Some(*step),
-            Self::ReleaseStarted(_) | Self::RunStarted { .. } | Self::RunEnded { .. } | Self::Approved { .. } | Self::Marked { .. } => None,
+            Self::ReleaseStarted(_)
+            | Self::RunStarted { .. }
+            | Self::RunEnded { .. }
+            | Self::Approved { .. }
+            | Self::BrokeGlass { .. }
+            | Self::Described { .. }
+            | Self::Notified { .. }
+            | Self::Marked { .. } => None,
         }
     }
 }

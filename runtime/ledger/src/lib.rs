@@ -12,12 +12,12 @@ mod summary;
 
 pub use deployments::{Deployed, Deployments};
 pub use event::{
-    Actor, Cause, Event, Failure, FailureKind, Finding, Mark, OnFailure, Origin, Outcome, Record, ReleaseKind, RunKind, Start, StepDecl,
-    StepKind, Verdict,
+    Actor, Cause, Event, Failure, FailureKind, Finding, Mark, OnFailure, Origin, Outcome, Record, ReleaseKind, RunKind, Signature, Start,
+    StepDecl, StepKind, Verdict,
 };
 pub use id::{BadReleaseId, DeploymentKey, Digest, ReleaseId, StepId};
 pub use jiff::Timestamp;
-pub use release::{EnvironmentState, Illegal, Release, Status};
+pub use release::{Approval, BrokenGlass, EnvironmentState, Illegal, Release, Status};
 pub use step::{StepRecord, StepState};
 pub use summary::{EnvironmentSummary, Summary};
 

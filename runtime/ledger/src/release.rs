@@ -50,6 +50,34 @@ pub enum Status {
     Ended(Verdict),
 }
 
+/// A gate that somebody passed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Approval {
+    /// When.
+    pub at: jiff::Timestamp,
+    /// Who.
+    pub actor: crate::Actor,
+    /// What they said.
+    pub comment: Option<String>,
+    /// The saved plan that they looked at.
+    pub plan: Option<crate::Digest>,
+    /// Their signature.
+    pub signature: Option<crate::Signature>,
+}
+
+/// A freeze that somebody passed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct BrokenGlass {
+    /// When.
+    pub at: jiff::Timestamp,
+    /// The environments that were frozen.
+    pub environments: Vec<String>,
+    /// Why it had to be.
+    pub reason: String,
+    /// Who.
+    pub actor: crate::Actor,
+}
+
 /// A release, folded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Release {
@@ -60,7 +88,11 @@ pub struct Release {
     /// Its steps, by [`StepId`].
     pub steps: Vec<StepRecord>,
     /// The gates passed.
-    pub approved: BTreeMap<String, crate::Actor>,
+    pub approved: BTreeMap<String, Approval>,
+    /// Each time that somebody passed a freeze.
+    pub broken_glass: Vec<BrokenGlass>,
+    /// What its manifest's `metadata` says of it.
+    pub metadata: BTreeMap<String, serde_json::Value>,
     /// Its marks.
     pub marks: BTreeSet<Mark>,
     /// What is true of it as a whole.
@@ -106,6 +138,8 @@ impl Release {
             created: record.at,
             steps: vec![StepRecord::new(); start.steps.len()],
             approved: BTreeMap::new(),
+            broken_glass: Vec::new(),
+            metadata: BTreeMap::new(),
             marks: BTreeSet::new(),
             status: Status::Ended(Verdict::Stopped),
             selected: None,
@@ -198,10 +232,27 @@ impl Release {
             Event::ReleaseStarted(_) => Err("a release starts once".into()),
             Event::RunStarted { run, steps, .. } => self.take_up(*run, steps.as_deref()),
             Event::RunEnded { verdict } => self.let_go(verdict),
-            Event::Approved { gate, actor, .. } => {
-                self.approved.insert(gate.clone(), actor.clone());
+            Event::Approved { gate, actor, comment, plan, signature } => {
+                let approval = Approval {
+                    at: record.at,
+                    actor: actor.clone(),
+                    comment: comment.clone(),
+                    plan: *plan,
+                    signature: signature.as_deref().cloned(),
+                };
+                self.approved.insert(gate.clone(), approval);
                 Ok(())
             }
+            Event::BrokeGlass { environments, reason, actor } => {
+                let (environments, reason, actor) = (environments.clone(), reason.clone(), actor.clone());
+                self.broken_glass.push(BrokenGlass { at: record.at, environments, reason, actor });
+                Ok(())
+            }
+            Event::Described { metadata } => {
+                self.metadata.clone_from(metadata);
+                Ok(())
+            }
+            Event::Notified { .. } => Ok(()),
             Event::Marked { mark, set, .. } => {
                 if *set {
                     self.marks.insert(*mark)

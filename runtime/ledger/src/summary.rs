@@ -30,6 +30,12 @@ pub struct Summary {
     pub actor: Actor,
     /// One line.
     pub description: Option<String>,
+    /// What its manifest's `metadata` says of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, serde_json::Value>,
+    /// Whether it was deployed in a freeze.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub broke_glass: bool,
 }
 
 /// A release in one environment.
@@ -70,6 +76,8 @@ impl Summary {
             created: release.created,
             actor: release.start.actor.clone(),
             description: release.start.description.clone(),
+            metadata: release.metadata.clone(),
+            broke_glass: !release.broken_glass.is_empty(),
         }
     }
 }

@@ -37,7 +37,7 @@ fn samples() -> Vec<Event> {
         Event::DestroyStarted { step },
         Event::DestroyFinished { step, summary: "removed".into() },
         Event::DestroyFailed { step, failure: failure("busy") },
-        Event::Approved { gate: "live/release-managers".into(), actor: actor(), comment: Some("go".into()) },
+        Event::Approved { gate: "live/release-managers".into(), actor: actor(), comment: Some("go".into()), plan: None, signature: None },
         Event::Capability { step, capability: "run \"make\"".into(), denied: false, detail: None },
         Event::RunEnded { verdict: Verdict::Waiting { on: vec!["approve live/release-managers".into()] } },
         Event::Marked { mark: Mark::Bad, set: true, actor: actor() },
@@ -53,7 +53,26 @@ fn samples() -> Vec<Event> {
         steps: None,
     }));
     samples.extend(KINDS.map(|kind| Event::StepFailed { step, failure: relrun_ledger::Failure { kind, message: "no".into() } }));
+    samples.extend(beside_the_steps());
     samples
+}
+
+/// What is written down beside the steps: words of people, and words to them.
+fn beside_the_steps() -> [Event; 5] {
+    let signature = relrun_ledger::Signature { principal: "ana@example.com".into(), key: "SHA256:k".into(), text: "-----BEGIN".into() };
+    [
+        Event::Approved {
+            gate: "live/release-managers".into(),
+            actor: actor(),
+            comment: None,
+            plan: Some(digest("plan")),
+            signature: Some(Box::new(signature)),
+        },
+        Event::BrokeGlass { environments: vec!["live".into()], reason: "the shop is down".into(), actor: actor() },
+        Event::Described { metadata: [("commit".to_owned(), json!("abc"))].into() },
+        Event::Notified { to: "https://hooks.example.com".into(), about: "started".into(), tries: 1, failure: None },
+        Event::Notified { to: "https://hooks.example.com".into(), about: "failed".into(), tries: 5, failure: Some("503".into()) },
+    ]
 }
 
 const KINDS: [FailureKind; 9] = [
@@ -88,6 +107,9 @@ fn number(event: &Event) -> usize {
         Event::Capability { .. } => 14,
         Event::RunEnded { .. } => 15,
         Event::Marked { .. } => 16,
+        Event::BrokeGlass { .. } => 17,
+        Event::Described { .. } => 18,
+        Event::Notified { .. } => 19,
     }
 }
 
@@ -96,7 +118,7 @@ fn the_form_of_every_event_is_pinned() {
     let mut seen: Vec<usize> = samples().iter().map(number).collect();
     seen.sort_unstable();
     seen.dedup();
-    assert!(seen.into_iter().eq(0..17), "an event has no sample");
+    assert!(seen.into_iter().eq(0..20), "an event has no sample");
     let lines: Vec<String> =
         (0_u64..).zip(samples()).map(|(seq, event)| serde_json::to_string(&record(seq, event)).expect("events are JSON")).collect();
     insta::assert_snapshot!("events", lines.join("\n"));

@@ -132,4 +132,8 @@ pub struct Policy {
     pub refuse_unconfined: bool,
     /// Whether `in-place=true` is refused.
     pub refuse_in_place: bool,
+    /// Who approves which gate, with a signature.
+    pub approvers: Vec<crate::Approvers>,
+    /// When nothing is deployed where.
+    pub freezes: Vec<crate::Freeze>,
 }

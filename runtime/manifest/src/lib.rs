@@ -7,6 +7,7 @@ mod capability;
 mod compiled;
 mod config;
 mod diagnostic;
+mod freeze;
 mod input;
 mod model;
 mod origin;
@@ -21,11 +22,12 @@ pub use capability::{
 };
 pub use config::{ConfigSchema, SchemaError, Shaped, check, shape};
 pub use diagnostic::{Diagnostics, Mistake, position};
+pub use freeze::{Freeze, Window};
 pub use input::{InputError, check_input_value, parse_input_value, scalar_to_json};
 pub use model::{
-    ConfigNode, Environment, Gate, HostAddress, HostDecl, Input, InputType, Limits, Manifest, OnFailure, Package, PackageName, Phase,
-    PluginDecl, PluginSource, Project, Reads, ReadsFrom, Retry, Role, Scalar, Secret, SecretSource, Selector, Setting, StateSetting, Step,
-    VersionRule, Writes,
+    Approvers, ConfigNode, Environment, Gate, HostAddress, HostDecl, Input, InputType, Limits, Manifest, OnFailure, Package, PackageName,
+    Phase, PluginDecl, PluginSource, Project, Reads, ReadsFrom, Retry, Role, Scalar, Secret, SecretSource, Selector, Setting, StateSetting,
+    Step, VersionRule, Writes,
 };
 pub use parse::{parse, parse_project};
 pub use span::{Span, Spanned};

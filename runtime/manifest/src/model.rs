@@ -33,6 +33,17 @@ pub struct Project {
     pub policy: crate::Policy,
 }
 
+/// An `approvers` line of a policy: whose signature a gate asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approvers {
+    /// The gate's name, wherever it stands, or `PLACE/NAME`.
+    pub gate: Spanned<String>,
+    /// The file of allowed signers, relative to the project's root.
+    pub signers: String,
+    /// Who of them; empty: all.
+    pub principals: Vec<String>,
+}
+
 /// Where the ledger lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StateSetting {
@@ -200,6 +211,8 @@ pub enum HostAddress {
 pub struct Gate {
     /// Who approves: the gate's name.
     pub name: Spanned<String>,
+    /// Whether whoever made the release may not pass it.
+    pub not_author: bool,
 }
 
 /// Which environments a phase is for.

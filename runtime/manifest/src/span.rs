@@ -33,6 +33,8 @@ impl<T> Spanned<T> {
     }
 }
 
+impl<T: Eq> Eq for Spanned<T> {}
+
 impl<T: PartialEq> PartialEq for Spanned<T> {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value

@@ -119,7 +119,7 @@ fn every_missing_capability_is_named_with_its_line() {
 fn a_policy_bounds_what_is_granted() {
     let because =
         |policy: &Policy, grants: &[Capability]| effective(&[cap(r#"run "make""#)], grants, policy).map_err(|missing| missing[0].because);
-    let unconfined = Policy { refuse_unconfined: true, refuse_in_place: true, allow: None };
+    let unconfined = Policy { refuse_unconfined: true, refuse_in_place: true, ..Policy::default() };
     assert_eq!(because(&unconfined, &[cap(r#"run "make" confine="none""#)]), Err(MissingBecause::Unconfined));
     assert_eq!(because(&unconfined, &[cap(r#"run "make" in-place=#true"#)]), Err(MissingBecause::InPlace));
     let allow = Policy { allow: Some(vec![cap(r#"run "make""#)]), ..Policy::default() };

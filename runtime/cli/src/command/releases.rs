@@ -7,7 +7,7 @@ use crate::open::Access;
 use crate::show;
 use relrun_engine::{EngineError, Exit, command, words};
 use relrun_ledger::{
-    DeploymentKey, Deployments, EnvironmentState, Mark, Origin, Release, ReleaseId, ReleaseKind, Status, StepState, Summary, Verdict,
+    Actor, DeploymentKey, Deployments, EnvironmentState, Mark, Origin, Release, ReleaseId, ReleaseKind, Status, StepState, Summary, Verdict,
 };
 use relrun_store::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,14 +45,15 @@ fn list(cli: &Cli, manifest: &ManifestArg) -> Result<(), EngineError> {
             Mark::Bad => "bad",
             Mark::Pinned => "pinned",
         });
-        let words = std::iter::once(words::status(&summary.status)).chain(marks).collect::<Vec<_>>().join(", ");
+        let glass = summary.broke_glass.then_some("break-glass");
+        let words = std::iter::once(words::status(&summary.status)).chain(marks).chain(glass).collect::<Vec<_>>().join(", ");
         vec![
             summary.release.to_string(),
             summary.version.clone(),
             words,
             active_in(&deployments, summary.release).join(" "),
             time(summary.created),
-            format!("{}@{}", summary.actor.user, summary.actor.host),
+            who(&summary.actor),
             summary.description.clone().unwrap_or_default(),
         ]
     };
@@ -102,7 +103,10 @@ fn show_one(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<
                 "outcome": step.outcome, "failure": step.failure, "receipt": step.receipt,
             })
         });
-        return show::print_json(&serde_json::json!({ "release": start, "status": release.status, "steps": steps.collect::<Vec<_>>() }));
+        return show::print_json(&serde_json::json!({
+            "release": start, "status": release.status, "steps": steps.collect::<Vec<_>>(), "approvals": approvals_json(&release),
+            "broken_glass": release.broken_glass,
+        }));
     }
     let kind = match &start.kind {
         ReleaseKind::Apply => "apply".to_owned(),
@@ -117,7 +121,7 @@ fn show_one(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<
     for (name, value) in [
         ("made by", kind),
         ("status", words::status(&release.status).to_owned()),
-        ("created", format!("{} by {}@{}", time(release.created), start.actor.user, start.actor.host)),
+        ("created", format!("{} by {}", time(release.created), who(&start.actor))),
         ("about", start.description.clone().unwrap_or_default()),
         ("identity", start.identity.to_string()),
         ("inputs", start.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")),
@@ -133,8 +137,47 @@ fn show_one(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<
     for name in release.environments() {
         text += &format!("  {name:<9} {}\n", words::environment_state(release.environment(name)));
     }
+    text += &decisions(&release);
     text += &format!("\n{}", show::table(&["STEP", "PHASE", "STATE", "FROM", "TRIES", "SUMMARY"], &rows));
     show::print(&text)
+}
+
+/// Says who did something: the user, the machine, and the CI job where there is one.
+fn who(actor: &Actor) -> String {
+    let job = actor.job.as_ref().map_or_else(String::new, |job| format!(" ({job})"));
+    format!("{}@{}{job}", actor.user, actor.host)
+}
+
+/// Who passed which gate, and who broke the glass.
+fn decisions(release: &Release) -> String {
+    let said = |comment: &Option<String>| comment.as_ref().map_or_else(String::new, |comment| format!(": {comment}"));
+    let approvals = release.approved.iter().map(|(gate, approval)| {
+        let signed = approval.signature.as_ref().map_or_else(String::new, |one| format!(", signed by {} ({})", one.principal, one.key));
+        let plan = approval
+            .plan
+            .map_or_else(String::new, |plan| format!(", for the plan {}", plan.to_string().chars().take(12).collect::<String>()));
+        format!(
+            "  {:<9} {gate} at {} by {}{signed}{plan}{}\n",
+            "approved",
+            time(approval.at),
+            who(&approval.actor),
+            said(&approval.comment)
+        )
+    });
+    let glass = release.broken_glass.iter().map(|glass| {
+        let (at, by) = (time(glass.at), who(&glass.actor));
+        format!("  {:<9} the freeze of {} at {at} by {by}: {}\n", "broke", glass.environments.join(", "), glass.reason)
+    });
+    approvals.chain(glass).collect()
+}
+
+fn approvals_json(release: &Release) -> Vec<serde_json::Value> {
+    let one = |(gate, approval): (&String, &relrun_ledger::Approval)| {
+        let mut json = serde_json::to_value(approval).unwrap_or_default();
+        json["gate"] = gate.as_str().into();
+        json
+    };
+    release.approved.iter().map(one).collect()
 }
 
 /// Why a step failed that was undone since.

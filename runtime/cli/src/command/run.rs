@@ -76,6 +76,7 @@ pub(super) fn options(run: &Run, stop: watch::Receiver<Stop>) -> RunOptions {
         no_cache: false,
         adopt: run.adopt,
         lock_wait: run.lock_wait,
+        break_glass: run.break_glass.clone(),
         stop,
     }
 }
@@ -237,12 +238,5 @@ pub(super) fn settle(cli: &Cli, manifest: &ManifestArg, id: ReleaseId, step: &st
     command::settle(&opened.workspace, &opened.package(), id, step, word, Duration::ZERO)?;
     let word = if done { "done" } else { "not done" };
     show::print(&format!("{step} of {id} is settled as {word}\nhint: type `relrun continue {id}`\n"))?;
-    Ok(Exit::Done)
-}
-
-pub(super) fn approve(cli: &Cli, manifest: &ManifestArg, id: ReleaseId, gate: &str, comment: Option<String>) -> Result<Exit, EngineError> {
-    let opened = Opened::new(cli, &manifest.path, Access::Write)?;
-    command::approve(&opened.workspace, &opened.package(), id, gate, comment)?;
-    show::print(&format!("{gate} of {id} is approved\nhint: type `relrun continue {id}`\n"))?;
     Ok(Exit::Done)
 }

@@ -40,16 +40,12 @@ impl Carrier<'_> {
         if matches!(release.step(step).state, StepState::Unknown(_)) {
             return false;
         }
-        let decl = &release.start.steps[step.index()];
-        let Some(environment) = &decl.environment else { return !self.failed };
-        if self.closed.contains(environment) {
-            return false;
-        }
-        if let Some(gate) = self.closed_gate(step) {
-            self.tally.waiting_on.insert(gate);
+        let Some(environment) = &release.start.steps[step.index()].environment else { return !self.failed };
+        if self.closed.contains(environment) || self.waits_at_a_gate(step) {
             return false;
         }
         let release = self.journal.release();
+        let decl = &release.start.steps[step.index()];
         let begun = |id: &StepId| {
             let other = &release.start.steps[id.index()];
             other.environment == decl.environment && other.kind == StepKind::Effect && release.step(*id).state != StepState::Waiting
@@ -57,19 +53,36 @@ impl Carrier<'_> {
         !self.failed || release.step_ids().any(|id| begun(&id))
     }
 
-    /// Returns the approval that the step's environment or phase still waits for.
-    fn closed_gate(&self, step: StepId) -> Option<String> {
-        let node = self.node_of[step.index()]?;
-        let release = self.journal.release();
-        let environment = self.prepared.environment(node)?;
-        let phase = self.prepared.phase(node);
-        let of_environment = environment.gates.iter().map(|gate| format!("{}/{}", environment.name.value, gate.name.value));
-        let of_phase = phase.gates.iter().map(|gate| format!("{}/{}", phase.name.value, gate.name.value));
-        if matches!(release.start.kind, relrun_ledger::ReleaseKind::Rollback { .. }) {
+    /// Notes the approvals that the step's environment and phase still wait for, and returns whether there is one.
+    fn waits_at_a_gate(&mut self, step: StepId) -> bool {
+        let Some(node) = self.node_of[step.index()] else { return false };
+        let Some(environment) = self.prepared.environment(node) else { return false };
+        if matches!(self.journal.release().start.kind, relrun_ledger::ReleaseKind::Rollback { .. }) {
             // Gates already passed are not asked again.
-            return None;
+            return false;
         }
-        of_environment.chain(of_phase).find(|gate| !release.approved.contains_key(gate)).map(|gate| format!("approve {gate}"))
+        let gates = crate::approval::gates(environment, self.prepared.phase(node));
+        let closed: Vec<String> =
+            gates.into_iter().filter(|gate| !self.is_open(gate)).map(|gate| format!("approve {}", gate.name)).collect();
+        let waits = !closed.is_empty();
+        self.tally.waiting_on.extend(closed);
+        waits
+    }
+
+    /// Whether a gate was passed by somebody who may. It is looked at once in a run: nobody can pass one while it is carried.
+    fn is_open(&mut self, gate: &crate::approval::Gate) -> bool {
+        if let Some(open) = self.gates.get(&gate.name) {
+            return *open;
+        }
+        let release = self.journal.release();
+        let counts = release.approved.get(&gate.name).map(|approval| crate::approval::counts(&self.workspace, release, gate, approval));
+        if let Some(Err(why)) = &counts {
+            let text = format!("the approval of {} does not count: {why}", gate.name);
+            (self.emit)(ReportEvent::Notice { level: relrun_report::LineLevel::Warn, text });
+        }
+        let open = matches!(counts, Some(Ok(())));
+        self.gates.insert(gate.name.clone(), open);
+        open
     }
 
     fn start(&mut self, node: NodeId, step: StepId) -> Result<(), EngineError> {

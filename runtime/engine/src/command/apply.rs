@@ -143,6 +143,11 @@ async fn carry(mut tools: Tools<'_>, applied: Applied, request: &ApplyRequest, b
         ));
     }
     let same = if request.force { Same::None(usize::MAX) } else { find_same_at_rest(&tools, &applied.sought)? };
+    if matches!(same, Same::Goes(_) | Same::None(_)) {
+        let all = || applied.prepared.graph.topological().map(|node| StepId(node.0)).collect();
+        let steps = applied.sought.steps.clone().unwrap_or_else(all);
+        tools.check_freeze(&applied.prepared.loaded, &environments_of(&applied.prepared, &steps))?;
+    }
     // A secret that is missing must be known before there is a release.
     let secrecy = || crate::secrets::read(&tools.workspace, &applied.prepared.loaded);
     let (secrecy, taken) = match same {

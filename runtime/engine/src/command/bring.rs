@@ -38,6 +38,7 @@ pub(super) async fn bring(
         let message = format!("{} has no step that is bound to {environment}", record.start.release);
         return Err(EngineError::input(message, "a phase says with `environments=\"LABEL=VALUE\"` where its steps are carried"));
     }
+    tools.check_freeze(&prepared.loaded, &BTreeSet::from([environment.to_owned()]))?;
     let survey = Survey::beside(&tools.workspace, &prepared, record)?;
     let identity = identity(record, &prepared.loaded, tools.workspace.runs.summaries(&record.start.package)?.len());
     let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;

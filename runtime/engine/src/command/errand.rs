@@ -39,6 +39,7 @@ pub async fn errand(tools: Tools<'_>, loaded: Loaded, request: &ErrandRequest) -
     let selection = Selection { deployment: deployment_of(&record), errands: Errands::One(name.clone()), ..Selection::default() };
     let prepared = prepared_from(&tools.workspace, &record, &loaded, &selection, |then| Inputs::recorded(then, &record.start)).await?;
     let steps = steps(&prepared, &record, request)?;
+    tools.check_freeze(&prepared.loaded, &BTreeSet::from([environment.clone()]))?;
     let survey = Survey::beside(&tools.workspace, &prepared, &record)?;
     let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
     let draft = Draft {

@@ -53,6 +53,9 @@ pub async fn resume(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, how
     let prepared = snapshot(&tools.workspace, &release, &loaded).await?;
     let selected = release.selected.clone();
     let (run, aim) = how.run(&release);
+    if aim == Aim::Forward {
+        tools.check_freeze(&prepared.loaded, &crate::freeze::unfinished(&release))?;
+    }
     let survey = match aim {
         Aim::Forward => survey_rest(&tools.workspace, &prepared, &release)?,
         // The way back stages nothing, so that it does not matter what has changed.

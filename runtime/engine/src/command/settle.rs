@@ -2,7 +2,7 @@
 
 use super::{Taken, find};
 use crate::{EngineError, Workspace};
-use relrun_ledger::{Cause, Event, Finding, Mark, Outcome, ReleaseId, RunKind, Status, StepId, StepState, Verdict};
+use relrun_ledger::{Cause, Event, Finding, Mark, Outcome, ReleaseId, RunKind, StepId, StepState, Verdict};
 use std::time::Duration;
 
 /// What a person found out about a step.
@@ -62,29 +62,6 @@ fn step_named(taken: &Taken, label: &str) -> Result<StepId, EngineError> {
         };
         EngineError::input(format!("{} has no step \"{label}\"", release.start.release), help)
     })
-}
-
-/// Passes a gate.
-pub fn approve(workspace: &Workspace, package: &str, id: ReleaseId, gate: &str, comment: Option<String>) -> Result<(), EngineError> {
-    let id = find(workspace, package, Some(id))?;
-    let taken = Taken::take_up_blocked(workspace, package, id, &Duration::ZERO.into())?;
-    let waiting = match &taken.release.status {
-        Status::Ended(Verdict::Waiting { on }) => on.clone(),
-        _ => Vec::new(),
-    };
-    let gates: Vec<&str> = waiting.iter().filter_map(|what| what.strip_prefix("approve ")).collect();
-    let Some(full) =
-        gates.iter().find(|full| **full == gate || full.split('/').next_back() == Some(gate) || full.split('/').next() == Some(gate))
-    else {
-        let help = if gates.is_empty() { "type `relrun status`".to_owned() } else { format!("it waits for {}", crate::text::join(&gates)) };
-        return Err(EngineError::input(format!("{id} does not wait for a gate \"{gate}\""), help));
-    };
-    let left: Vec<String> = waiting.iter().filter(|what| what.strip_prefix("approve ") != Some(full)).cloned().collect();
-    let mut journal = taken.journal(workspace, RunKind::Settle)?;
-    journal.note(Event::Approved { gate: (*full).to_owned(), actor: workspace.actor.clone(), comment })?;
-    let on = if left.is_empty() { vec!["continue".to_owned()] } else { left };
-    journal.note(Event::RunEnded { verdict: Verdict::Waiting { on } })?;
-    journal.flush_with_summary()
 }
 
 /// Sets a mark, or takes it away.

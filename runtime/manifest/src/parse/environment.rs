@@ -74,7 +74,11 @@ fn read_address(address: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spa
 }
 
 pub(super) fn read_gates(node: &Node, out: &mut Vec<Mistake>) -> Vec<Gate> {
-    let gates: Vec<_> = node.all("approval").filter_map(|child| Some(Gate { name: plain_name(child.text(0), "a gate", out)? })).collect();
+    let read = |child: &Node| {
+        let not_author = child.prop_bool("not-author").unwrap_or_default();
+        Some(Gate { name: plain_name(child.text(0), "a gate", out)?, not_author })
+    };
+    let gates: Vec<_> = node.all("approval").filter_map(read).collect();
     unique(gates.iter().map(|gate| &gate.name), "gates", out);
     gates
 }

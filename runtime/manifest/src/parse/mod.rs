@@ -8,6 +8,7 @@ mod input;
 mod links;
 mod package;
 mod phase;
+mod policy;
 mod project;
 mod references;
 mod scalar;

@@ -63,7 +63,7 @@ fn unbound(node: &Node) -> Mistake {
         )
 }
 
-fn read_selector(text: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<Selector>> {
+pub(super) fn read_selector(text: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<Selector>> {
     let words: Vec<_> = text.split_whitespace().collect();
     let plain = |word: &str| crate::text::is_plain_name(word);
     let selector = match words.as_slice() {

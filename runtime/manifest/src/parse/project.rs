@@ -1,8 +1,8 @@
 //! The project's `relrun.kdl`.
 
 use super::tree::Node;
-use super::{checked, environment, step, unique, words};
-use crate::{Diagnostics, Mistake, Policy, Project, StateSetting, nearest};
+use super::{checked, environment, policy, unique, words};
+use crate::{Diagnostics, Mistake, Project, StateSetting};
 
 /// Parses a `relrun.kdl`.
 ///
@@ -22,7 +22,7 @@ fn build(nodes: &[Node], out: &mut Vec<Mistake>) -> Project {
     let environments: Vec<_> = named("environment").filter_map(|node| environment::read(node, out)).collect();
     unique(environments.iter().map(|environment| &environment.name), "environments", out);
     let state = named("state").next().and_then(|node| read_state(node, out));
-    let policy = named("policy").next().map(|node| read_policy(node, out)).unwrap_or_default();
+    let policy = named("policy").next().map(|node| policy::read(node, out)).unwrap_or_default();
     Project { environments, state, policy }
 }
 
@@ -34,23 +34,4 @@ fn read_state(node: &Node, out: &mut Vec<Mistake>) -> Option<StateSetting> {
     let mistake = Mistake::new("relrun::manifest::state", word.span, format!("there is no state `{}`", word.value));
     out.push(mistake.help("write `state \"local\"`: the ledger in `.relrun/` is meant, even in CI"));
     None
-}
-
-fn read_policy(node: &Node, out: &mut Vec<Mistake>) -> Policy {
-    let allow = node.child("allow").map(|allow| step::read_grants(&allow.children, out).into_iter().map(|line| line.value).collect());
-    let mut policy = Policy { allow, ..Policy::default() };
-    for word in node.all("refuse").flat_map(Node::texts) {
-        match word.as_str() {
-            "unconfined" => policy.refuse_unconfined = true,
-            "in-place" => policy.refuse_in_place = true,
-            other => {
-                let mistake = Mistake::new("relrun::manifest::policy", word.span, format!("a policy cannot refuse `{other}`"));
-                out.push(mistake.help(match nearest(other, ["unconfined", "in-place"]) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "it can refuse `unconfined` and `in-place`; what it does not `allow` is refused anyway".to_owned(),
-                }));
-            }
-        }
-    }
-    policy
 }

@@ -131,7 +131,8 @@ static LABEL: Word = word("label", Many, args(2, 2, Text, "its key and its value
 static SET: Word = word("set", Many, args(1, MANY, Any, "an input's name and its value"), &[], No, r#"set "who" "Stage""#);
 static HOST: Word =
     word("host", Many, args(2, 2, Text, "its name and its address"), &[], Of(&[&LABEL]), r#"host "web1" "ssh://deploy@10.0.0.4""#);
-static APPROVAL: Word = word("approval", Many, one("the gate's name"), &[], No, r#"approval "release-managers""#);
+static APPROVAL: Word =
+    word("approval", Many, one("the gate's name"), &[prop("not-author", Bool)], No, r#"approval "release-managers" not-author=#true"#);
 
 static PHASE: Word = word(
     "phase",
@@ -206,6 +207,23 @@ static KUBERNETES: Word =
 static REGISTRY: Word = word("registry", Many, one("a repository"), &[], No, r#"registry "registry.example.com/shop""#);
 
 static STATE: Word = word("state", Once, one("`local`"), &[], No, r#"state "local""#);
-static POLICY: Word = word("policy", Once, NONE, &[], Of(&[&ALLOW, &REFUSE]), r#"policy { refuse "unconfined" }"#);
+static POLICY: Word = word("policy", Once, NONE, &[], Of(&[&ALLOW, &REFUSE, &APPROVERS, &FREEZE]), r#"policy { refuse "unconfined" }"#);
 static ALLOW: Word = word("allow", Once, NONE, &[], Of(CAPABILITIES), r#"allow { run "make" "**" }"#);
 static REFUSE: Word = word("refuse", Many, args(1, MANY, Text, "`unconfined`, `in-place`"), &[], No, r#"refuse "unconfined" "in-place""#);
+static APPROVERS: Word = word(
+    "approvers",
+    Many,
+    one("a gate"),
+    &[must("signers", Text)],
+    Of(&[&PRINCIPAL]),
+    r#"approvers "release-managers" signers="ops/allowed_signers""#,
+);
+static PRINCIPAL: Word = word("principal", Many, args(1, MANY, Text, "principals"), &[], No, r#"principal "ana@example.com""#);
+static FREEZE: Word = word(
+    "freeze",
+    Many,
+    args(2, 2, Text, "when it begins and when it ends"),
+    &[prop("timezone", Text), prop("environments", Text), prop("reason", Text)],
+    No,
+    r#"freeze "Fri 16:00" "Mon 08:00" timezone="Europe/Berlin" environments="tier=live" reason="the weekend""#,
+);

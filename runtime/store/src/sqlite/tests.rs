@@ -33,6 +33,8 @@ fn summary(release: u32) -> Summary {
         created: jiff::Timestamp::from_second(1_000_000).unwrap(),
         actor: actor(),
         description: None,
+        metadata: BTreeMap::new(),
+        broke_glass: false,
     }
 }
 

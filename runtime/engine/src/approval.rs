@@ -1,0 +1,121 @@
+//! Whether an approval counts: who may pass a gate, and what a signature under it says.
+//!
+//! What was signed is made anew of the release and the event each time, and looked at with the allowed signers as they are now: a ledger that was
+//! edited, or a key that was taken out since, opens nothing.
+
+mod seal;
+mod signers;
+
+use crate::{EngineError, Workspace};
+use relrun_ledger::{Approval, Digest, Release, Signature};
+use relrun_manifest::{Approvers, Environment, Phase};
+pub(crate) use seal::sign;
+use signers::Signers;
+use ssh_key::{HashAlg, SshSig};
+use std::collections::BTreeSet;
+
+/// What SSH signatures under approvals are made for; one that was made for anything else is none.
+pub(crate) const NAMESPACE: &str = "relrun-approval";
+
+/// A gate of an environment or a phase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gate {
+    /// `ENVIRONMENT/NAME` or `PHASE/NAME`.
+    pub(crate) name: String,
+    /// Whether whoever made the release may not pass it.
+    pub(crate) not_author: bool,
+}
+
+/// Returns the gates before a phase in an environment.
+pub(crate) fn gates(environment: &Environment, phase: &Phase) -> Vec<Gate> {
+    let of = |place: &str, gates: &[relrun_manifest::Gate]| {
+        let full = |gate: &relrun_manifest::Gate| Gate { name: format!("{place}/{}", gate.name.value), not_author: gate.not_author };
+        gates.iter().map(full).collect::<Vec<_>>()
+    };
+    let mut gates = of(&environment.name.value, &environment.gates);
+    for gate in of(&phase.name.value, &phase.gates) {
+        match gates.iter_mut().find(|known| known.name == gate.name) {
+            Some(known) => known.not_author |= gate.not_author,
+            None => gates.push(gate),
+        }
+    }
+    gates
+}
+
+/// What somebody says who passes a gate.
+pub(crate) struct Said<'a> {
+    pub(crate) gate: &'a str,
+    pub(crate) comment: Option<&'a str>,
+    pub(crate) plan: Option<Digest>,
+}
+
+/// Returns the text that is signed: one line a fact, so that a person can read what the signature is for.
+pub(crate) fn text(workspace: &Workspace, release: &Release, said: &Said<'_>) -> Result<String, EngineError> {
+    let start = &release.start;
+    let place = said.gate.split('/').next().unwrap_or_default();
+    let here = |decl: &&relrun_ledger::StepDecl| decl.environment.as_deref() == Some(place) || decl.phase == place;
+    let environments: BTreeSet<&str> = start.steps.iter().filter(here).filter_map(|decl| decl.environment.as_deref()).collect();
+    let environments: Vec<&str> = environments.into_iter().collect();
+    // Quoted as JSON, a comment cannot look like a line of its own.
+    let comment = said.comment.map_or_else(|| "-".to_owned(), |comment| serde_json::Value::from(comment).to_string());
+    Ok(format!(
+        "relrun approval 1\nledger: {}\npackage: {}\nrelease: {}\nversion: {}\nidentity: {}\nmanifest: {}\ngate: {}\nenvironments: {}\nplan: {}\ncomment: {comment}\n",
+        workspace.runs.ledger_id()?,
+        start.package,
+        start.release,
+        start.version,
+        start.identity,
+        start.manifest,
+        said.gate,
+        environments.join(" "),
+        said.plan.map_or_else(|| "-".to_owned(), |plan| plan.to_string()),
+    ))
+}
+
+/// Returns who approves a gate, where policy names them. A line for the very gate counts before one for its name.
+pub(crate) fn approvers<'a>(workspace: &'a Workspace, gate: &str) -> Option<&'a Approvers> {
+    let all = &workspace.project.policy.approvers;
+    let name = gate.split('/').next_back().unwrap_or(gate);
+    all.iter().find(|approvers| approvers.gate.value == gate).or_else(|| all.iter().find(|approvers| approvers.gate.value == name))
+}
+
+/// Says whether an approval counts now, or why it does not.
+pub(crate) fn counts(workspace: &Workspace, release: &Release, gate: &Gate, approval: &Approval) -> Result<(), String> {
+    let Some(approvers) = approvers(workspace, &gate.name) else {
+        return if gate.not_author { other_than_author(release, &approval.actor.user) } else { Ok(()) };
+    };
+    let signature = approval.signature.as_ref().ok_or("policy asks for a signature, and it has none")?;
+    let said = Said { gate: &gate.name, comment: approval.comment.as_deref(), plan: approval.plan };
+    let text = text(workspace, release, &said).map_err(|error| error.to_string())?;
+    let read = verify(workspace, approvers, &text, &signature.text)?;
+    if gate.not_author { other_than_author(release, &read.principal) } else { Ok(()) }
+}
+
+/// Refuses whoever made the release: by the user's name, or by a principal that is it or begins with it before an `@`.
+pub(crate) fn other_than_author(release: &Release, who: &str) -> Result<(), String> {
+    let (author, host) = (&release.start.actor.user, &release.start.actor.host);
+    if who == author || who.split('@').next() == Some(author) {
+        return Err(format!("{author}@{host} made {}, and this gate is for somebody else (`not-author`)", release.start.release));
+    }
+    Ok(())
+}
+
+/// Looks at a signature with the allowed signers as they are now. Returns it with whose it is.
+pub(crate) fn verify(workspace: &Workspace, approvers: &Approvers, text: &str, signature: &str) -> Result<Signature, String> {
+    let parsed = SshSig::from_pem(signature).map_err(|error| format!("it is no SSH signature: {error}"))?;
+    if parsed.namespace() != NAMESPACE {
+        return Err(format!("it was signed for `{}`, and an approval is signed for `{NAMESPACE}`", parsed.namespace()));
+    }
+    let key = ssh_key::PublicKey::from(parsed.public_key().clone());
+    let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+    let file = workspace.root.join(&approvers.signers);
+    let lines = std::fs::read_to_string(&file).map_err(|error| format!("{} cannot be read: {error}", approvers.signers))?;
+    let signers = Signers::read(&lines).map_err(|wrong| format!("{}:{wrong}", approvers.signers))?;
+    let principal = signers
+        .principal(key.key_data(), NAMESPACE, workspace.now, &approvers.principals)
+        .map_err(|why| format!("{} {why}", approvers.signers).replace("{key}", &fingerprint))?;
+    if !seal::holds(&parsed, NAMESPACE, text.as_bytes())? {
+        return Err(format!("the signature of {principal} is for something else than this release, gate, comment and plan"));
+    }
+    Ok(Signature { principal, key: fingerprint, text: signature.trim().to_owned() + "\n" })
+}
