@@ -192,6 +192,9 @@ pub(crate) enum Command {
         /// Only this environment.
         #[arg(short, long, value_name = "ENV")]
         environment: Option<String>,
+        /// Only this deployment.
+        #[arg(long, value_name = "NAME")]
+        deployment: Option<String>,
         /// Ask each plugin whether what was deployed still stands; exit 1 where something does not.
         #[arg(long)]
         verify: bool,
@@ -270,6 +273,9 @@ pub(crate) struct Release {
     /// The release; by default the last.
     #[arg(value_name = "RELEASE")]
     pub(crate) id: Option<ReleaseId>,
+    /// The last of this deployment.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) deployment: Option<String>,
     #[command(flatten)]
     pub(crate) manifest: ManifestArg,
 }
@@ -353,6 +359,9 @@ pub(crate) enum EnvCommand {
         /// Which environment.
         #[arg(short, long, value_name = "ENV")]
         environment: String,
+        /// Which deployment.
+        #[arg(long, value_name = "NAME")]
+        deployment: Option<String>,
         #[command(flatten)]
         manifest: ManifestArg,
     },

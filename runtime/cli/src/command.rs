@@ -61,8 +61,10 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Check { target, inputs } => plan::check(cli, target, *inputs).await,
         Command::Graph { target, out } => plan::graph(cli, target, out.as_deref()),
         Command::Why { step, target } => inspect::why(cli, step, target).await,
-        Command::Status { environment, verify: false, manifest } => inspect::status(cli, environment.as_deref(), manifest),
-        Command::Status { environment, verify: true, manifest } => drift::status(cli, environment.as_deref(), manifest).await,
+        Command::Status { environment, deployment, verify, manifest } => {
+            let only = inspect::Only { environment: environment.as_deref(), deployment: deployment.as_deref() };
+            if *verify { drift::status(cli, only, manifest).await } else { inspect::status(cli, only, manifest) }
+        }
         Command::Logs { release, step, manifest } => inspect::logs(cli, release.as_deref(), step.as_deref(), manifest),
         Command::Env(command) => settings::dispatch(cli, command).await,
         Command::Releases(command) => releases::dispatch(cli, command),

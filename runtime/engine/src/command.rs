@@ -93,6 +93,26 @@ pub fn find(workspace: &Workspace, package: &str, id: Option<ReleaseId>) -> Resu
     }
 }
 
+/// Like [`find`], among the releases of one deployment where it is named.
+pub fn find_of(workspace: &Workspace, package: &str, id: Option<ReleaseId>, deployment: Option<&str>) -> Result<ReleaseId, EngineError> {
+    let Some(name) = deployment else { return find(workspace, package, id) };
+    let summaries = workspace.runs.summaries(package)?;
+    let is_of = |summary: &&Summary| summary.environments.values().any(|there| there.deployments.contains(name));
+    let known: Vec<ReleaseId> = summaries.iter().filter(is_of).map(|summary| summary.release).collect();
+    match (id, known.last()) {
+        (_, None) => {
+            let message = format!("{package} has no release under the name \"{name}\"");
+            Err(EngineError::input(message, format!("make one: `relrun apply --deployment {name}`")))
+        }
+        (None, Some(last)) => Ok(*last),
+        (Some(id), Some(_)) if known.contains(&id) => Ok(id),
+        (Some(id), Some(_)) => {
+            let id = find(workspace, package, Some(id))?;
+            Err(EngineError::input(format!("{id} is no release of the deployment \"{name}\""), "type `relrun releases list`"))
+        }
+    }
+}
+
 /// Reads and folds a release.
 pub fn read(workspace: &Workspace, package: &str, id: ReleaseId) -> Result<Release, EngineError> {
     let stream = StreamId { package: package.to_owned(), release: id };

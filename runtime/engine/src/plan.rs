@@ -225,6 +225,7 @@ impl Planner<'_> {
         then(&Known {
             inputs: prepared.inputs.of(name),
             environment,
+            deployment: prepared.nodes[node.index()].deployment.as_deref(),
             package: &prepared.loaded.manifest.package.name.value,
             release: None,
             variables: &self.workspace.variables,

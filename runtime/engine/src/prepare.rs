@@ -132,6 +132,7 @@ impl Prepared {
         let known = Known {
             inputs: self.inputs.of(environment.map(|environment| environment.name.value.as_str())),
             environment,
+            deployment: at.deployment.as_deref(),
             package: &self.loaded.manifest.package.name.value,
             release: None,
             variables: &workspace.variables,

@@ -79,6 +79,7 @@ fn why_one(
     let known = Known {
         inputs: prepared.inputs.of(name),
         environment,
+        deployment: prepared.nodes[node.index()].deployment.as_deref(),
         package: &prepared.loaded.manifest.package.name.value,
         release: None,
         variables: &workspace.variables,

@@ -117,6 +117,11 @@ impl Survey {
         for digest in &self.statics {
             hasher.update(&digest.0);
         }
+        // Under another name it is another deployment, and so another release; under the package's own it is what it always was.
+        let package = &prepared.loaded.manifest.package.name.value.name;
+        if let Some(name) = prepared.nodes.iter().find_map(|node| node.deployment.as_ref()).filter(|name| *name != package) {
+            hasher.update(name.as_bytes());
+        }
         hasher.finalize().into()
     }
 
@@ -211,6 +216,7 @@ impl Survey {
         let known = Known {
             inputs: prepared.inputs.of(name),
             environment,
+            deployment: prepared.nodes[node.index()].deployment.as_deref(),
             package: &prepared.loaded.manifest.package.name.value,
             release: None,
             variables: &workspace.variables,

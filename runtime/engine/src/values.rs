@@ -12,6 +12,8 @@ pub(crate) struct Known<'a> {
     pub inputs: &'a Values,
     /// The step's environment.
     pub environment: Option<&'a Environment>,
+    /// The deployment that the step is part of.
+    pub deployment: Option<&'a str>,
     /// The package.
     pub package: &'a PackageName,
     /// The release, once it has an id and a version.
@@ -62,6 +64,7 @@ impl Known<'_> {
         let environment = self.environment?;
         match (name, rest) {
             ("name", []) => Some(environment.name.value.clone().into()),
+            ("deployment", []) => self.deployment.map(Into::into),
             ("labels", [label]) => environment.labels.get(label).map(|value| value.clone().into()),
             _ => None,
         }

@@ -27,15 +27,15 @@ impl Verified {
     }
 }
 
-/// Asks about everything that is active, or what is active in one environment.
+/// Asks about everything that is active where it is wanted.
 ///
 /// # Errors
 /// Where a release cannot be read. What a plugin cannot tell is an answer.
-pub async fn verify(workspace: &Workspace, now: &Loaded, environment: Option<&str>) -> Result<Vec<Verified>, EngineError> {
+pub async fn verify(workspace: &Workspace, now: &Loaded, wanted: &dyn Fn(&DeploymentKey) -> bool) -> Result<Vec<Verified>, EngineError> {
     let package = now.manifest.package.name.value.to_string();
     let deployments = Deployments::of(&crate::command::summaries(workspace, &package)?);
     let mut places: BTreeMap<ReleaseId, Vec<DeploymentKey>> = BTreeMap::new();
-    for (key, active) in deployments.all().filter(|(key, _)| environment.is_none_or(|name| key.environment == name)) {
+    for (key, active) in deployments.all().filter(|(key, _)| wanted(key)) {
         places.entry(active.release).or_default().push(key.clone());
     }
     let mut found = Vec::new();

@@ -58,8 +58,10 @@ pub(crate) fn recall(workspace: &Workspace, source: &Source, request: &ApplyRequ
     let is_variable = |(name, digest): (&String, &Option<Digest>)| digest_of(workspace, name) == *digest;
     let is_program = |(name, digest): (&String, &String)| look::program(workspace, name) == *digest;
     let is_component = |(path, digest): (&PathBuf, &Digest)| workspace.stats().digest_file(path).is_ok_and(|found| found == *digest);
-    let is_set =
-        || crate::command::settings_standing(workspace, &witness.sought.package).is_ok_and(|set| digest_of_sets(&set) == witness.set);
+    let is_set = || {
+        crate::command::settings_standing(workspace, &witness.sought.package, request.deployment.as_deref())
+            .is_ok_and(|set| digest_of_sets(&set) == witness.set)
+    };
     let stands = is_set()
         && witness.variables.iter().all(is_variable)
         && witness.programs.iter().all(is_program)

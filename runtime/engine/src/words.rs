@@ -2,6 +2,18 @@
 
 use relrun_ledger::{EnvironmentState, Status, Verdict};
 
+/// Returns what a command says beside `-e` to mean a deployment: nothing for the one that bears the package's name.
+pub fn deployment_option(package: &str, deployment: Option<&str>) -> String {
+    let own = package.rsplit('/').next();
+    deployment.filter(|name| Some(*name) != own).map_or_else(String::new, |name| format!(" --deployment {name}"))
+}
+
+/// Returns how a sentence names a deployment in its environment.
+pub fn place(package: &str, environment: &str, deployment: Option<&str>) -> String {
+    let own = package.rsplit('/').next();
+    deployment.filter(|name| Some(*name) != own).map_or_else(|| environment.to_owned(), |name| format!("{environment} as \"{name}\""))
+}
+
 /// Returns the word for what is true in an environment.
 pub fn environment_state(state: EnvironmentState) -> &'static str {
     match state {

@@ -1,6 +1,6 @@
 //! `status --verify`: whether what was deployed still stands as it was left.
 
-use super::inspect::check_environment;
+use super::inspect::{Only, check_environment};
 use super::run::Opened;
 use crate::args::{Cli, Format, ManifestArg};
 use crate::open::Access;
@@ -9,10 +9,10 @@ use relrun_engine::verify::{Verified, verify};
 use relrun_engine::{EngineError, Exit};
 use relrun_host::Health;
 
-pub(super) async fn status(cli: &Cli, environment: Option<&str>, manifest: &ManifestArg) -> Result<Exit, EngineError> {
+pub(super) async fn status(cli: &Cli, only: Only<'_>, manifest: &ManifestArg) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Write)?;
-    check_environment(&opened, environment)?;
-    let found = verify(&opened.workspace, &opened.loaded, environment).await?;
+    check_environment(&opened, only.environment)?;
+    let found = verify(&opened.workspace, &opened.loaded, &|key| only.is(key)).await?;
     if show::format(cli) == Format::Json {
         show::print_json(&found.iter().map(json).collect::<Vec<_>>())?;
     } else {
@@ -38,8 +38,9 @@ fn words(found: &[Verified], package: &str) -> String {
         }
     }
     if let Some(one) = found.iter().find(|one| matches!(one.health, Ok(Health::Drifted(_) | Health::Gone))) {
-        let environment = &one.deployment.environment;
-        text += &format!("hint: `relrun rollback -e {environment} --to {}` brings it back as it was recorded\n", one.release);
+        let key = &one.deployment;
+        let option = relrun_engine::words::deployment_option(package, Some(&key.deployment));
+        text += &format!("hint: `relrun rollback -e {}{option} --to {}` brings it back as it was recorded\n", key.environment, one.release);
     }
     text
 }

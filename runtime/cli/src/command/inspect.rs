@@ -6,7 +6,9 @@ use crate::open::Access;
 use crate::show;
 use relrun_engine::query::Why;
 use relrun_engine::{EngineError, Exit, command, query, words};
-use relrun_ledger::{Deployments, EnvironmentState, Release, ReleaseId, ReleaseKind, Status, StepState, Summary};
+use relrun_ledger::{
+    DeploymentKey, Deployments, EnvironmentState, EnvironmentSummary, Release, ReleaseId, ReleaseKind, Status, StepState, Summary,
+};
 use relrun_store::{Lock, LockKey, StreamId};
 
 pub(super) async fn why(cli: &Cli, step: &str, target: &Target) -> Result<Exit, EngineError> {
@@ -49,16 +51,33 @@ fn changes(why: &Why) -> Vec<String> {
 /// What there is to say where no release was made.
 pub(super) const NOTHING: &str = "nothing has been released yet\nhint: type `relrun plan`, then `relrun apply`\n";
 
-pub(super) fn status(cli: &Cli, environment: Option<&str>, manifest: &ManifestArg) -> Result<Exit, EngineError> {
+/// Which deployments are meant: all, those of an environment, those of a name.
+#[derive(Clone, Copy)]
+pub(super) struct Only<'a> {
+    pub(super) environment: Option<&'a str>,
+    pub(super) deployment: Option<&'a str>,
+}
+
+impl Only<'_> {
+    pub(super) fn is(self, key: &DeploymentKey) -> bool {
+        self.environment.is_none_or(|name| key.environment == name) && self.deployment.is_none_or(|name| key.deployment == name)
+    }
+
+    /// Whether a release in an environment is meant.
+    fn means(self, environment: &str, there: &EnvironmentSummary) -> bool {
+        self.environment.is_none_or(|name| environment == name) && self.deployment.is_none_or(|name| there.deployments.contains(name))
+    }
+}
+
+pub(super) fn status(cli: &Cli, only: Only<'_>, manifest: &ManifestArg) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Look)?;
-    check_environment(&opened, environment)?;
+    check_environment(&opened, only.environment)?;
     let package = opened.package();
     let summaries = command::summaries(&opened.workspace, &package)?;
     let deployments = Deployments::of(&summaries);
-    let wanted = |name: &str| environment.is_none_or(|environment| environment == name);
     let rows: Vec<Vec<String>> = deployments
         .all()
-        .filter(|(key, _)| wanted(&key.environment))
+        .filter(|(key, _)| only.is(key))
         .map(|(key, active)| {
             let version = summaries.iter().find(|summary| summary.release == active.release).map(|summary| summary.version.clone());
             vec![key.environment.clone(), key.deployment.clone(), active.release.to_string(), version.unwrap_or_default(), time(active.at)]
@@ -69,7 +88,7 @@ pub(super) fn status(cli: &Cli, environment: Option<&str>, manifest: &ManifestAr
         let key = LockKey::Release(StreamId { package: package.clone(), release });
         locks.iter().any(|lock| lock.key == key && is_alive(lock))
     };
-    let open: Vec<Vec<String>> = summaries.iter().filter_map(|summary| unfinished(summary, &wanted, held(summary.release))).collect();
+    let open: Vec<Vec<String>> = summaries.iter().filter_map(|summary| unfinished(summary, only, held(summary.release))).collect();
     if show::format(cli) == Format::Json {
         let active = rows.iter().map(
             |row| serde_json::json!({ "environment": row[0], "deployment": row[1], "release": row[2], "version": row[3], "at": row[4] }),
@@ -114,7 +133,7 @@ fn is_alive(lock: &Lock) -> bool {
 }
 
 /// A release that needs something: its status, where it stands in the middle, and what to type. `held` says whether a process carries it now.
-fn unfinished(summary: &Summary, wanted: &dyn Fn(&str) -> bool, held: bool) -> Option<Vec<String>> {
+fn unfinished(summary: &Summary, only: Only<'_>, held: bool) -> Option<Vec<String>> {
     use relrun_ledger::Verdict;
     let id = summary.release;
     let troubled = |state: EnvironmentState| {
@@ -123,7 +142,7 @@ fn unfinished(summary: &Summary, wanted: &dyn Fn(&str) -> bool, held: bool) -> O
     let places: Vec<String> = summary
         .environments
         .iter()
-        .filter(|(name, there)| wanted(name) && troubled(there.state))
+        .filter(|(name, there)| only.means(name, there) && troubled(there.state))
         .map(|(name, there)| match there.state {
             EnvironmentState::Working if !held => format!("{name}: left in the middle"),
             state => format!("{name}: {}", words::environment_state(state)),
@@ -131,7 +150,8 @@ fn unfinished(summary: &Summary, wanted: &dyn Fn(&str) -> bool, held: bool) -> O
         .collect();
     if let (Status::Ended(Verdict::Staged), ReleaseKind::Settings { environment, .. }) = (&summary.status, &summary.kind) {
         let next = format!("relrun promote {id} --to {environment}");
-        return wanted(environment).then(|| vec![id.to_string(), words::status(&summary.status).to_owned(), environment.clone(), next]);
+        let is_meant = summary.environments.get(environment).is_some_and(|there| only.means(environment, there));
+        return is_meant.then(|| vec![id.to_string(), words::status(&summary.status).to_owned(), environment.clone(), next]);
     }
     let blocked = summary.environments.iter().find(|(_, there)| there.state == EnvironmentState::UndoFailed).map(|(name, _)| name);
     let next = match (&summary.status, blocked) {

@@ -2,7 +2,7 @@
 
 use super::inspect::time;
 use super::run::Opened;
-use crate::args::{Cli, Format, ManifestArg, MarkWord, ReleasesCommand};
+use crate::args::{Cli, Format, ManifestArg, MarkWord, Release as At, ReleasesCommand};
 use crate::open::Access;
 use crate::show;
 use relrun_engine::{EngineError, Exit, command, words};
@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn dispatch(cli: &Cli, asked: &ReleasesCommand) -> Result<Exit, EngineError> {
     match asked {
         ReleasesCommand::List { manifest } => list(cli, manifest)?,
-        ReleasesCommand::Show { at } => show_one(cli, &at.manifest, at.id)?,
-        ReleasesCommand::Manifest { at } => manifest_of(cli, &at.manifest, at.id)?,
+        ReleasesCommand::Show { at } => show_one(cli, at)?,
+        ReleasesCommand::Manifest { at } => manifest_of(cli, at)?,
         ReleasesCommand::Diff { from, to, manifest } => diff(cli, manifest, *from, *to)?,
         ReleasesCommand::Mark { release, mark, remove, manifest } => set_mark(cli, manifest, *release, *mark, !*remove)?,
         ReleasesCommand::Prune { keep, dry_run, manifest } => prune(cli, manifest, *keep, *dry_run)?,
@@ -26,12 +26,13 @@ pub(super) fn dispatch(cli: &Cli, asked: &ReleasesCommand) -> Result<Exit, Engin
 
 fn list(cli: &Cli, manifest: &ManifestArg) -> Result<(), EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Look)?;
-    let mut summaries = command::summaries(&opened.workspace, &opened.package())?;
+    let package = opened.package();
+    let mut summaries = command::summaries(&opened.workspace, &package)?;
     let deployments = Deployments::of(&summaries);
     summaries.reverse();
     if show::format(cli) == Format::Json {
         return summaries.iter().try_for_each(|summary| {
-            let active = active_in(&deployments, summary.release);
+            let active = active_in(&deployments, &package, summary.release);
             let mut json = serde_json::to_value(summary).unwrap_or_default();
             json["active"] = active.into();
             show::print_json(&json)
@@ -51,7 +52,7 @@ fn list(cli: &Cli, manifest: &ManifestArg) -> Result<(), EngineError> {
             summary.release.to_string(),
             summary.version.clone(),
             words,
-            active_in(&deployments, summary.release).join(" "),
+            active_in(&deployments, &package, summary.release).join(" "),
             time(summary.created),
             who(&summary.actor),
             summary.description.clone().unwrap_or_default(),
@@ -61,20 +62,24 @@ fn list(cli: &Cli, manifest: &ManifestArg) -> Result<(), EngineError> {
     show::print(&show::table(&["RELEASE", "VERSION", "STATUS", "ACTIVE IN", "CREATED", "BY", "DESCRIPTION"], &rows))
 }
 
-fn active_in(deployments: &Deployments, release: ReleaseId) -> Vec<String> {
+fn active_in(deployments: &Deployments, package: &str, release: ReleaseId) -> Vec<String> {
     let here = deployments.all().filter(|(_, active)| active.release == release);
-    here.map(|(key, _)| key.environment.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    let place = |key: &DeploymentKey| {
+        let is_own = package.rsplit('/').next() == Some(key.deployment.as_str());
+        if is_own { key.environment.clone() } else { format!("{}/{}", key.environment, key.deployment) }
+    };
+    here.map(|(key, _)| place(key)).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn one(opened: &Opened, id: Option<ReleaseId>) -> Result<Release, EngineError> {
+fn one(opened: &Opened, id: Option<ReleaseId>, deployment: Option<&str>) -> Result<Release, EngineError> {
     let package = opened.package();
-    let id = command::find(&opened.workspace, &package, id)?;
+    let id = command::find_of(&opened.workspace, &package, id, deployment)?;
     command::read(&opened.workspace, &package, id)
 }
 
-fn show_one(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<(), EngineError> {
-    let opened = Opened::new(cli, &manifest.path, Access::Read)?;
-    let release = one(&opened, id)?;
+fn show_one(cli: &Cli, at: &At) -> Result<(), EngineError> {
+    let opened = Opened::new(cli, &at.manifest.path, Access::Read)?;
+    let release = one(&opened, at.id, at.deployment.as_deref())?;
     let start = &release.start;
     let rows: Vec<Vec<String>> = start
         .steps
@@ -185,9 +190,9 @@ fn failed(step: &relrun_ledger::StepRecord) -> String {
     step.failure.as_ref().map_or_else(String::new, |failure| format!("failed: {}", failure.message))
 }
 
-fn manifest_of(cli: &Cli, manifest: &ManifestArg, id: Option<ReleaseId>) -> Result<(), EngineError> {
-    let opened = Opened::new(cli, &manifest.path, Access::Read)?;
-    let release = one(&opened, id)?;
+fn manifest_of(cli: &Cli, at: &At) -> Result<(), EngineError> {
+    let opened = Opened::new(cli, &at.manifest.path, Access::Read)?;
+    let release = one(&opened, at.id, at.deployment.as_deref())?;
     let text = opened.workspace.blobs.get(release.start.manifest)?;
     show::print(&String::from_utf8_lossy(&text))
 }
@@ -200,7 +205,11 @@ fn staged(opened: &Opened) -> Result<(ReleaseId, ReleaseId), EngineError> {
         return Err(EngineError::input("no settings are staged", "name two releases: `relrun releases diff r1 r2`"));
     };
     let deployments = Deployments::of(&summaries);
-    let active = deployments.all().find(|(key, _)| key.environment == *environment).map(|(_, active)| active.release);
+    let there =
+        summaries.iter().find(|summary| summary.release == staged.release).and_then(|summary| summary.environments.get(environment));
+    let is_there =
+        |key: &DeploymentKey| key.environment == *environment && there.is_some_and(|there| there.deployments.contains(&key.deployment));
+    let active = deployments.all().find(|(key, _)| is_there(key)).map(|(_, active)| active.release);
     let active = active.ok_or_else(|| EngineError::input(format!("nothing stands in {environment}"), "name two releases"))?;
     Ok((active, staged.release))
 }
@@ -211,8 +220,8 @@ fn diff(cli: &Cli, manifest: &ManifestArg, from: Option<ReleaseId>, to: Option<R
         Some(from) => (from, to),
         None => staged(&opened).map(|(active, staged)| (active, Some(staged)))?,
     };
-    let before = one(&opened, Some(from))?;
-    let after = one(&opened, to)?;
+    let before = one(&opened, Some(from), None)?;
+    let after = one(&opened, to, None)?;
     let mut lines = Vec::new();
     if before.start.version != after.start.version {
         lines.push(format!("version: {} → {}", before.start.version, after.start.version));

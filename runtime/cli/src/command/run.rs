@@ -147,14 +147,21 @@ fn saved_plan(path: &Path) -> Result<Option<Plan>, EngineError> {
     Ok(Some(plan))
 }
 
+/// Returns the release that is meant, where it or its deployment is named.
+fn which(opened: &Opened, at: &Release) -> Result<Option<ReleaseId>, EngineError> {
+    let Some(deployment) = &at.deployment else { return Ok(at.id) };
+    command::find_of(&opened.workspace, &opened.package(), at.id, Some(deployment)).map(Some)
+}
+
 pub(super) async fn retry(cli: &Cli, at: &Release, run: &Run, input: &[String]) -> Result<Exit, EngineError> {
     let given = open::inputs(input);
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
+    let id = which(&opened, at)?;
     carry(cli, opened, run, false, async |tools, loaded| {
         if given.is_empty() {
-            command::resume(tools, loaded, at.id, Resume::Retry).await
+            command::resume(tools, loaded, id, Resume::Retry).await
         } else {
-            command::retry_with(tools, loaded, at.id, &given).await
+            command::retry_with(tools, loaded, id, &given).await
         }
     })
     .await
@@ -162,19 +169,21 @@ pub(super) async fn retry(cli: &Cli, at: &Release, run: &Run, input: &[String]) 
 
 pub(super) async fn resume(cli: &Cli, at: &Release, run: &Run) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
-    carry(cli, opened, run, false, async |tools, loaded| command::resume(tools, loaded, at.id, Resume::Continue).await).await
+    let id = which(&opened, at)?;
+    carry(cli, opened, run, false, async |tools, loaded| command::resume(tools, loaded, id, Resume::Continue).await).await
 }
 
 pub(super) async fn cancel(cli: &Cli, at: &Release, run: &Run) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
-    let exit = carry(cli, opened, run, false, async |tools, loaded| command::cancel(tools, loaded, at.id).await).await?;
+    let id = which(&opened, at)?;
+    let exit = carry(cli, opened, run, false, async |tools, loaded| command::cancel(tools, loaded, id).await).await?;
     // For this command a cancelled release is what was asked for.
     Ok(if exit == Exit::Interrupted { Exit::Done } else { exit })
 }
 
 pub(super) async fn undo(cli: &Cli, at: &Release, environments: &[String], run: &Run) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
-    let request = BackRequest { release: at.id, environments: environments.to_vec(), deployment: None };
+    let request = BackRequest { release: at.id, environments: environments.to_vec(), deployment: at.deployment.clone() };
     carry(cli, opened, run, false, async |tools, loaded| command::undo(tools, loaded, &request).await).await
 }
 

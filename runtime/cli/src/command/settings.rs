@@ -12,16 +12,16 @@ use std::io::Write;
 
 pub(super) async fn dispatch(cli: &Cli, command: &EnvCommand) -> Result<Exit, EngineError> {
     match command {
-        EnvCommand::List { environment, manifest } => list(cli, environment, manifest),
+        EnvCommand::List { environment, deployment, manifest } => list(cli, environment, deployment.as_deref(), manifest),
         EnvCommand::Set { settings, staging } => change(cli, staging, open::inputs(settings), Vec::new()).await,
         EnvCommand::Unset { names, staging } => change(cli, staging, Given::default(), names.clone()).await,
         EnvCommand::Edit { staging } => edit(cli, staging).await,
     }
 }
 
-fn list(cli: &Cli, environment: &str, manifest: &ManifestArg) -> Result<Exit, EngineError> {
+fn list(cli: &Cli, environment: &str, deployment: Option<&str>, manifest: &ManifestArg) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Look)?;
-    let settings = command::list_settings(&opened.workspace, &opened.loaded, environment)?;
+    let settings = command::list_settings(&opened.workspace, &opened.loaded, environment, deployment)?;
     if show::format(cli) == Format::Json {
         let json = |one: &Setting| serde_json::json!({ "name": one.name, "value": one.value, "from": from(one.from) });
         show::print_json(&settings.iter().map(json).collect::<Vec<_>>())?;
@@ -82,7 +82,7 @@ async fn promote(cli: &Cli, opened: Opened, staging: &Staging, release: ReleaseI
 
 async fn edit(cli: &Cli, staging: &Staging) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &staging.manifest.path, Access::Look)?;
-    let settings = command::list_settings(&opened.workspace, &opened.loaded, &staging.environment)?;
+    let settings = command::list_settings(&opened.workspace, &opened.loaded, &staging.environment, staging.deployment.as_deref())?;
     let is_set = |one: &&Setting| one.from == SettingFrom::Set;
     let before: BTreeMap<String, String> =
         settings.iter().filter(is_set).map(|one| (one.name.clone(), one.value.as_ref().map(text).unwrap_or_default())).collect();

@@ -220,6 +220,7 @@ impl Carrier<'_> {
         then(&Known {
             inputs: name.and_then(|name| start.settings.get(name)).unwrap_or(&start.inputs),
             environment,
+            deployment: self.prepared.nodes[node.index()].deployment.as_deref(),
             package: &self.prepared.loaded.manifest.package.name.value,
             release: Some((start.release, &start.version)),
             variables: &self.workspace.variables,

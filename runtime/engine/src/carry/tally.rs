@@ -101,7 +101,8 @@ fn next(release: &relrun_ledger::Release, verdict: &Verdict, waiting_on: &[Strin
         Verdict::Cancelled if blocked.is_none() => Some(format!("relrun continue {id}")),
         Verdict::Failed | Verdict::Cancelled => Some(match blocked {
             Some(environment) if release.steps.iter().any(|step| matches!(step.state, StepState::DestroyFailed(_))) => {
-                format!("relrun destroy -e {environment}")
+                let deployment = release.start.steps.iter().find_map(|step| step.deployment.as_deref());
+                format!("relrun destroy -e {environment}{}", crate::words::deployment_option(&release.start.package, deployment))
             }
             Some(environment) => format!("relrun undo {id} -e {environment}"),
             None => format!("relrun retry {id}"),

@@ -52,7 +52,7 @@ pub struct Applied {
 
 /// Prepares a manifest for a request, and says which release it would be. Runs nothing.
 pub async fn identity_of(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest) -> Result<Applied, EngineError> {
-    let set = super::settings::standing(workspace, &loaded.manifest.package.name.value.to_string())?;
+    let set = super::settings::standing(workspace, &loaded.manifest.package.name.value.to_string(), request.deployment.as_deref())?;
     let inputs = Inputs::settle(&loaded, Values::new(), &request.inputs, set, &request.environments)?;
     prepare(workspace, loaded, inputs, request).await
 }
@@ -93,7 +93,7 @@ fn select(prepared: &Prepared, request: &ApplyRequest) -> Result<Option<BTreeSet
 
 /// Finds every mistake that can be found without running anything, also in what only runs when it is asked for: errands.
 pub async fn check(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest) -> Result<Applied, EngineError> {
-    let set = super::settings::standing(workspace, &loaded.manifest.package.name.value.to_string())?;
+    let set = super::settings::standing(workspace, &loaded.manifest.package.name.value.to_string(), request.deployment.as_deref())?;
     let inputs = Inputs::settle(&loaded, Values::new(), &request.inputs, set, &request.environments)?;
     let selection = Selection { errands: Errands::All, ..whole(request) };
     Prepared::new(workspace, loaded.clone(), inputs, None, &selection).await?;

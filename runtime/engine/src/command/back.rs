@@ -1,6 +1,6 @@
 //! `undo` and `destroy`: the way back, by hand.
 
-use super::{Taken, Tools, find, read, snapshot, summaries};
+use super::{Taken, Tools, read, snapshot, summaries};
 use crate::carry::Aim;
 use crate::survey::Survey;
 use crate::{EngineError, Loaded};
@@ -22,7 +22,7 @@ pub struct BackRequest {
 /// Undoes what a release did, in reverse order, where nothing newer stands over it.
 pub async fn undo(tools: Tools<'_>, loaded: Loaded, request: &BackRequest) -> Result<RunFinished, EngineError> {
     let package = loaded.manifest.package.name.value.to_string();
-    let id = find(&tools.workspace, &package, request.release)?;
+    let id = super::find_of(&tools.workspace, &package, request.release, request.deployment.as_deref())?;
     let release = read(&tools.workspace, &package, id)?;
     let environments = chosen(&release, &request.environments)?;
     let deployments = Deployments::of(&summaries(&tools.workspace, &package)?);
@@ -119,7 +119,11 @@ fn check_on_top(release: &Release, deployments: &Deployments, environment: &str)
         if let Some(active) = deployments.active(&key).filter(|active| active.release != id) {
             return Err(EngineError::input(
                 format!("{} stands over {id} in {environment}", active.release),
-                format!("type `relrun undo {}`, or `relrun rollback -e {environment} --to {id}`", active.release),
+                format!(
+                    "type `relrun undo {}`, or `relrun rollback -e {environment}{} --to {id}`",
+                    active.release,
+                    crate::words::deployment_option(&release.start.package, Some(deployment))
+                ),
             ));
         }
     }

@@ -32,8 +32,10 @@ pub async fn errand(tools: Tools<'_>, loaded: Loaded, request: &ErrandRequest) -
     super::promote::check_environment(&loaded, environment)?;
     let package = loaded.manifest.package.name.value.to_string();
     let Some(active) = super::settings::active(&tools.workspace, &package, environment, deployment.as_deref())? else {
-        let message = format!("nothing of {package} stands in {environment}, and an errand runs against what does");
-        return Err(EngineError::input(message, format!("deploy first: `relrun apply -e {environment}`")));
+        let place = crate::words::place(&package, environment, deployment.as_deref());
+        let option = crate::words::deployment_option(&package, deployment.as_deref());
+        let message = format!("nothing of {package} stands in {place}, and an errand runs against what does");
+        return Err(EngineError::input(message, format!("deploy first: `relrun apply -e {environment}{option}`")));
     };
     let record = read(&tools.workspace, &package, active.release)?;
     let selection = Selection { deployment: deployment_of(&record), errands: Errands::One(name.clone()), ..Selection::default() };

@@ -47,10 +47,8 @@ pub fn promotion(workspace: &Workspace, loaded: &Loaded, request: &PromoteReques
     let package = loaded.manifest.package.name.value.to_string();
     let summaries = super::summaries(workspace, &package)?;
     let deployments = Deployments::of(&summaries);
-    let key = |environment: &str| DeploymentKey {
-        environment: environment.to_owned(),
-        deployment: request.deployment.clone().unwrap_or_else(|| loaded.manifest.package.name.value.name.clone()),
-    };
+    let name = deployment(workspace, &package, loaded, request)?;
+    let key = |environment: &str| DeploymentKey { environment: environment.to_owned(), deployment: name.clone() };
     for environment in request.from.iter().chain([&request.to]) {
         check_environment(loaded, environment)?;
     }
@@ -59,7 +57,9 @@ pub fn promotion(workspace: &Workspace, loaded: &Loaded, request: &PromoteReques
         (None, Some(from)) if *from == request.to => {
             return Err(EngineError::input(format!("{from} is promoted to itself"), "name two environments: `--from` and `--to`"));
         }
-        (None, Some(from)) => deployments.active(&key(from)).map(|active| active.release).ok_or_else(|| nothing_in(&package, from))?,
+        (None, Some(from)) => {
+            deployments.active(&key(from)).map(|active| active.release).ok_or_else(|| nothing_in(&package, &key(from)))?
+        }
         (None, None) => {
             return Err(EngineError::input(
                 "what is to be promoted?",
@@ -68,7 +68,7 @@ pub fn promotion(workspace: &Workspace, loaded: &Loaded, request: &PromoteReques
         }
     };
     let of = |id: ReleaseId| summaries.iter().find(|summary| summary.release == id).cloned();
-    let release = of(id).ok_or_else(|| nothing_in(&package, &request.to))?;
+    let release = of(id).ok_or_else(|| nothing_in(&package, &key(&request.to)))?;
     if let Some(bad) = [Some(release.release), Some(built_as(&summaries, id))].into_iter().flatten().filter_map(of).find(is_bad) {
         let message = format!("{} was marked bad", bad.release);
         return Err(EngineError::input(message, format!("take the mark away first: `relrun releases mark {} bad --remove`", bad.release)));
@@ -84,7 +84,7 @@ pub fn promotion(workspace: &Workspace, loaded: &Loaded, request: &PromoteReques
         release,
         replaces: active.and_then(|active| of(active.release)),
         is_there,
-        request: request.clone(),
+        request: PromoteRequest { deployment: Some(name), ..request.clone() },
         record: Box::new(record),
     })
 }
@@ -97,7 +97,11 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
     if promotion.is_settings() && promotion.release.status == Status::Ended(Verdict::Staged) {
         return resume(tools, loaded, Some(id), Resume::Continue).await;
     }
-    let mut sets = if promotion.is_settings() { record.start.set.clone() } else { super::settings::standing(&tools.workspace, &package)? };
+    let mut sets = if promotion.is_settings() {
+        record.start.set.clone()
+    } else {
+        super::settings::standing(&tools.workspace, &package, promotion.request.deployment.as_deref())?
+    };
     let set = sets.remove(to).unwrap_or_default();
     let selection = Selection { deployment: promotion.request.deployment.clone(), ..Selection::default() };
     let prepared =
@@ -147,6 +151,16 @@ pub(super) fn check_environment(loaded: &Loaded, name: &str) -> Result<(), Engin
     Err(EngineError::input(format!("there is no environment \"{name}\""), help))
 }
 
-fn nothing_in(package: &str, environment: &str) -> EngineError {
-    EngineError::input(format!("nothing of {package} stands in {environment}"), "type `relrun status` to see what is where")
+/// Returns the deployment's name: the one asked for, else that under which the release was made, else the package's.
+fn deployment(workspace: &Workspace, package: &str, loaded: &Loaded, request: &PromoteRequest) -> Result<String, EngineError> {
+    let of_release = match (&request.deployment, request.release) {
+        (None, Some(id)) => super::deployment_of(&read(workspace, package, super::find(workspace, package, Some(id))?)?),
+        _ => None,
+    };
+    Ok(request.deployment.clone().or(of_release).unwrap_or_else(|| loaded.manifest.package.name.value.name.clone()))
+}
+
+fn nothing_in(package: &str, key: &DeploymentKey) -> EngineError {
+    let place = crate::words::place(package, &key.environment, Some(&key.deployment));
+    EngineError::input(format!("nothing of {package} stands in {place}"), "type `relrun status` to see what is where")
 }

@@ -35,10 +35,14 @@ pub async fn rollback(tools: Tools<'_>, loaded: Loaded, request: &RollbackReques
     bring(tools, &loaded, prepared, &record, bringing).await
 }
 
+fn options(package: &str, key: &DeploymentKey) -> String {
+    format!("-e {}{}", key.environment, crate::words::deployment_option(package, Some(&key.deployment)))
+}
+
 fn choose(workspace: &Workspace, package: &str, key: &DeploymentKey, to: Option<ReleaseId>) -> Result<ReleaseId, EngineError> {
     let summaries = super::summaries(workspace, package)?;
     let deployments = Deployments::of(&summaries);
-    let environment = &key.environment;
+    let environment = &crate::words::place(package, &key.environment, Some(&key.deployment));
     if let Some(to) = to {
         let known = once_whole(workspace, package, &summaries, key)?;
         if known.contains(&to) {
@@ -51,7 +55,9 @@ fn choose(workspace: &Workspace, package: &str, key: &DeploymentKey, to: Option<
     }
     let Some(active) = deployments.active(key) else {
         let help = match once_whole(workspace, package, &summaries, key)?.last() {
-            Some(last) => format!("{last} was deployed there last; to bring it back, type `relrun rollback -e {environment} --to {last}`"),
+            Some(last) => {
+                format!("{last} was deployed there last; to bring it back, type `relrun rollback {} --to {last}`", options(package, key))
+            }
             None => "type `relrun status` to see what is where".to_owned(),
         };
         return Err(EngineError::input(format!("nothing of {package} stands in {environment}"), help));

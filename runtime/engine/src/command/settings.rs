@@ -54,11 +54,12 @@ pub enum SettingFrom {
     Nothing,
 }
 
-/// Returns what was set, by environment, in what is active there now.
-pub(crate) fn standing(workspace: &Workspace, package: &str) -> Result<Sets, EngineError> {
+/// Returns what was set, by environment, in what is active there now under a deployment's name; by default the package's.
+pub(crate) fn standing(workspace: &Workspace, package: &str, deployment: Option<&str>) -> Result<Sets, EngineError> {
     let summaries = super::summaries(workspace, package)?;
+    let name = deployment_name(package, deployment);
     let mut sets = Sets::new();
-    for (key, active) in Deployments::of(&summaries).all() {
+    for (key, active) in Deployments::of(&summaries).all().filter(|(key, _)| key.deployment == name) {
         let summary = summaries.iter().find(|summary| summary.release == active.release);
         let set = summary.and_then(|summary| summary.environments.get(&key.environment)).map(|there| &there.set);
         if let Some(set) = set.filter(|set| !set.is_empty()) {
@@ -69,11 +70,11 @@ pub(crate) fn standing(workspace: &Workspace, package: &str) -> Result<Sets, Eng
 }
 
 /// Returns every input as it stands in an environment.
-pub fn list(workspace: &Workspace, loaded: &Loaded, environment: &str) -> Result<Vec<Setting>, EngineError> {
+pub fn list(workspace: &Workspace, loaded: &Loaded, environment: &str, deployment: Option<&str>) -> Result<Vec<Setting>, EngineError> {
     super::promote::check_environment(loaded, environment)?;
     let package = loaded.manifest.package.name.value.to_string();
-    let set = standing(workspace, &package)?.remove(environment).unwrap_or_default();
-    let given = match active(workspace, &package, environment, None)? {
+    let set = standing(workspace, &package, deployment)?.remove(environment).unwrap_or_default();
+    let given = match active(workspace, &package, environment, deployment)? {
         Some(summary) => read(workspace, &package, summary.release)?.start.given,
         None => Values::new(),
     };
@@ -99,7 +100,8 @@ pub async fn stage(tools: Tools<'_>, loaded: Loaded, edit: &SettingsEdit) -> Res
     super::promote::check_environment(&loaded, &edit.environment)?;
     let package = loaded.manifest.package.name.value.to_string();
     let Some(active) = active(&tools.workspace, &package, &edit.environment, edit.deployment.as_deref())? else {
-        let message = format!("nothing of {package} stands in {}, and settings are changed of what stands", edit.environment);
+        let place = crate::words::place(&package, &edit.environment, edit.deployment.as_deref());
+        let message = format!("nothing of {package} stands in {place}, and settings are changed of what stands");
         return Err(EngineError::input(message, "write `set` in the environment's block, or deploy first: `relrun apply`"));
     };
     let record = read(&tools.workspace, &package, active.release)?;
@@ -129,6 +131,11 @@ pub async fn stage(tools: Tools<'_>, loaded: Loaded, edit: &SettingsEdit) -> Res
     draft.stage(&tools).map(Some)
 }
 
+/// Returns the name of a deployment; by default the package's.
+fn deployment_name<'a>(package: &'a str, deployment: Option<&'a str>) -> &'a str {
+    deployment.unwrap_or_else(|| package.rsplit('/').next().unwrap_or(package))
+}
+
 pub(super) fn active(
     workspace: &Workspace,
     package: &str,
@@ -136,8 +143,7 @@ pub(super) fn active(
     deployment: Option<&str>,
 ) -> Result<Option<Summary>, EngineError> {
     let summaries = super::summaries(workspace, package)?;
-    let name = deployment.map_or_else(|| package.rsplit('/').next().unwrap_or(package).to_owned(), str::to_owned);
-    let key = DeploymentKey { environment: environment.to_owned(), deployment: name };
+    let key = DeploymentKey { environment: environment.to_owned(), deployment: deployment_name(package, deployment).to_owned() };
     let active = Deployments::of(&summaries).active(&key).map(|active| active.release);
     Ok(active.and_then(|id| summaries.into_iter().find(|summary| summary.release == id)))
 }

@@ -180,11 +180,11 @@ fn check_bound(reference: &Reference, phase: &Phase, out: &mut Vec<Mistake>) {
         out.push(nothing(reference.span, message, help));
     } else if reference.namespace == Namespace::Environment {
         match reference.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-            ["name"] | ["labels", _] => {}
+            ["name" | "deployment"] | ["labels", _] => {}
             _ => out.push(nothing(
                 reference.span,
                 format!("`{reference}` is nothing"),
-                "write `${environment.name}` or `${environment.labels.NAME}`",
+                "write `${environment.name}`, `${environment.labels.NAME}` or `${environment.deployment}`",
             )),
         }
     }
