@@ -15,6 +15,8 @@ mod parse;
 mod span;
 mod template;
 mod text;
+mod version;
+mod wanted;
 
 pub use capability::{
     ArgPattern, Capability, CapabilityError, Confine, HttpGrant, Missing, MissingBecause, Origin, Policy, RunGrant, SecretGrant,
@@ -26,10 +28,12 @@ pub use freeze::{Freeze, Window};
 pub use input::{InputError, check_input_value, parse_input_value, scalar_to_json};
 pub use model::{
     Approvers, ConfigNode, Environment, Gate, HostAddress, HostDecl, Input, InputType, Limits, Manifest, OnFailure, Package, PackageName,
-    Phase, PluginDecl, PluginSource, Project, Reads, ReadsFrom, Retry, Role, Scalar, Secret, SecretSource, Selector, Setting, StateSetting,
-    Step, VersionRule, Writes,
+    Phase, PluginDecl, PluginSource, Project, Reads, ReadsFrom, RegistryDecl, Retry, Role, Scalar, Secret, SecretSource, Selector, Setting,
+    StateSetting, Step, Writes,
 };
 pub use parse::{parse, parse_project};
 pub use span::{Span, Spanned};
 pub use template::{Namespace, Part, Reference, Template};
 pub use text::nearest;
+pub use version::{BadVersion, Version, VersionLine, VersionRule, VersionSelector, following};
+pub use wanted::{BadReference, PackageReference, Wanted};

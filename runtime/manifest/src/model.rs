@@ -1,6 +1,6 @@
 //! The typed model. Names are those of the manifest; everything a message may point at carries its span.
 
-use crate::{Capability, Span, Spanned, Template};
+use crate::{Capability, Span, Spanned, Template, VersionRule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,6 +31,19 @@ pub struct Project {
     pub state: Option<StateSetting>,
     /// `policy { … }`.
     pub policy: crate::Policy,
+    /// Where packages are found and pushed, in file order.
+    pub registries: Vec<RegistryDecl>,
+}
+
+/// A `registry` node: `PLACE/OWNER/NAME` is where a package lies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegistryDecl {
+    /// `oci://HOST` with whatever stands before the package's name, or `oci-layout:DIRECTORY`, relative to the project's root.
+    pub place: Spanned<String>,
+    /// A PEM file of authorities that are trusted beside the public ones, relative to the project's root.
+    pub ca: Option<String>,
+    /// Whether plain HTTP is spoken to it.
+    pub plain_http: bool,
 }
 
 /// An `approvers` line of a policy: whose signature a gate asks for.
@@ -64,15 +77,6 @@ impl std::fmt::Display for PackageName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.owner, self.name)
     }
-}
-
-/// Which version a release gets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum VersionRule {
-    /// `1.4.2`.
-    Exact(String),
-    /// `1.4.@`: the next free number in the last place; the text is what stands before the `@`, here `1.4.`.
-    Next(String),
 }
 
 /// The `package` node.

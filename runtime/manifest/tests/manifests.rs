@@ -26,7 +26,7 @@ fn good(text: &str) -> Manifest {
 fn the_contracts_example_gives_the_model() {
     let manifest = good(include_str!("good/shop.kdl"));
     assert_eq!(manifest.package.name.to_string(), "acme/shop");
-    assert_eq!(manifest.package.version.value, VersionRule::Next("1.4.".to_owned()));
+    assert_eq!(manifest.package.version.value, VersionRule::Next("1.4.@".parse().unwrap()));
     assert_eq!(manifest.plugins.len(), 2);
     assert_eq!(manifest.environments[0].settings[0].name.value, "who");
     assert_eq!(manifest.environments[1].gates[0].name.value, "release-managers");

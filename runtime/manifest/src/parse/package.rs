@@ -20,43 +20,31 @@ pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Option<Package> {
 }
 
 fn read_name(name: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<PackageName>> {
-    let plain = |part: &str| {
-        part.len() <= 128
-            && part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-            && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
-    };
-    match name.split_once('/') {
-        Some((owner, package)) if plain(owner) && plain(package) => {
-            Some(Spanned::new(PackageName { owner: owner.to_owned(), name: package.to_owned() }, name.span))
-        }
-        _ => {
-            let mistake = Mistake::new("relrun::manifest::package-name", name.span, format!("`{}` is no package name", name.value));
-            out.push(mistake.label("not `owner/name`").help(
-                "write `owner/name`, such as `\"acme/shop\"`; both parts are made of small letters, digits, `-`, `_` and `.`, and begin with a letter or a digit",
-            ));
-            None
-        }
+    if let Ok(parsed) = name.parse::<PackageName>() {
+        return Some(Spanned::new(parsed, name.span));
     }
+    let mistake = Mistake::new("relrun::manifest::package-name", name.span, format!("`{}` is no package name", name.value));
+    out.push(mistake.label("not `owner/name`").help(
+        "write `owner/name`, such as `\"acme/shop\"`; both parts are made of small letters, digits, `-`, `_` and `.`, and begin with a letter or a digit",
+    ));
+    None
 }
 
 fn read_version(version: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<VersionRule>> {
-    let rule = match version.strip_suffix('@') {
-        Some(before)
-            if before.ends_with('.') && semver::Version::parse(&format!("{before}0")).is_ok_and(|version| version.build.is_empty()) =>
-        {
-            Some(VersionRule::Next(before.to_owned()))
-        }
-        None if semver::Version::parse(version).is_ok() => Some(VersionRule::Exact(version.value.clone())),
-        _ => None,
-    };
-    if rule.is_none() {
-        let mistake = Mistake::new("relrun::manifest::version", version.span, format!("`{}` is no version rule", version.value));
-        out.push(mistake.label("not a version").help(format!(
-            "write an exact version such as `1.4.2`, or `{}` for the next free number in the last place",
-            near_rule(version)
-        )));
+    if let Ok(rule) = version.parse::<VersionRule>() {
+        return Some(Spanned::new(rule, version.span));
     }
-    rule.map(|rule| Spanned::new(rule, version.span))
+    let mistake = Mistake::new("relrun::manifest::version", version.span, format!("`{}` is no version rule", version.value));
+    out.push(if version.value == "latest" {
+        mistake.label("names a version that exists").help(
+            "a release makes a new version: write an exact one such as `1.4.2`, or `1.4.@` for the next free number in the last place",
+        )
+    } else {
+        mistake
+            .label("not a version")
+            .help(format!("write an exact version such as `1.4.2`, or `{}` for the next free number in the last place", near_rule(version)))
+    });
+    None
 }
 
 /// The rule that was most likely meant: two numbers and an `@`.

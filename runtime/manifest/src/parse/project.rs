@@ -2,7 +2,7 @@
 
 use super::tree::Node;
 use super::{checked, environment, policy, unique, words};
-use crate::{Diagnostics, Mistake, Project, StateSetting};
+use crate::{Diagnostics, Mistake, Project, RegistryDecl, StateSetting};
 
 /// Parses a `relrun.kdl`.
 ///
@@ -23,7 +23,20 @@ fn build(nodes: &[Node], out: &mut Vec<Mistake>) -> Project {
     unique(environments.iter().map(|environment| &environment.name), "environments", out);
     let state = named("state").next().and_then(|node| read_state(node, out));
     let policy = named("policy").next().map(|node| policy::read(node, out)).unwrap_or_default();
-    Project { environments, state, policy }
+    let registries = named("registry").filter_map(|node| read_registry(node, out)).collect();
+    Project { environments, state, policy, registries }
+}
+
+fn read_registry(node: &Node, out: &mut Vec<Mistake>) -> Option<RegistryDecl> {
+    let place = node.text(0)?;
+    let rest = place.strip_prefix("oci://").or_else(|| place.strip_prefix("oci-layout:"));
+    if rest.is_none_or(|rest| rest.is_empty() || rest.contains(char::is_whitespace)) {
+        let mistake = Mistake::new("relrun::manifest::registry", place.span, format!("`{}` is no registry", place.value));
+        out.push(mistake.help("write `registry \"oci://registry.example.com\"`, or `registry \"oci-layout:DIRECTORY\"`"));
+        return None;
+    }
+    let ca = node.prop_text("ca").map(|ca| ca.value);
+    Some(RegistryDecl { place, ca, plain_http: node.prop_bool("plain-http").unwrap_or_default() })
 }
 
 fn read_state(node: &Node, out: &mut Vec<Mistake>) -> Option<StateSetting> {

@@ -88,7 +88,7 @@ const fn word(name: &'static str, repeat: Repeat, args: Args, props: &'static [P
 /// The top of `release.kdl`.
 pub(crate) static MANIFEST: &[&Word] = &[&PACKAGE, &PLUGIN, &INPUT, &SECRET, &ENVIRONMENT, &PHASE, &STEP, &DEPLOY, &ERRAND];
 /// The top of `relrun.kdl`.
-pub(crate) static PROJECT: &[&Word] = &[&ENVIRONMENT, &STATE, &POLICY];
+pub(crate) static PROJECT: &[&Word] = &[&ENVIRONMENT, &REGISTRY_PLACE, &STATE, &POLICY];
 /// The lines of a `grant` block.
 pub(crate) static CAPABILITIES: &[&Word] = &[&RUN, &HTTP, &READ, &WRITE, &ENV, &SECRET_GRANT, &HOST_GRANT, &KUBERNETES, &REGISTRY];
 
@@ -206,6 +206,14 @@ static KUBERNETES: Word =
     word("kubernetes", Many, NONE, &[must("context", Text), must("namespace", Text)], No, r#"kubernetes context="prod" namespace="shop""#);
 static REGISTRY: Word = word("registry", Many, one("a repository"), &[], No, r#"registry "registry.example.com/shop""#);
 
+static REGISTRY_PLACE: Word = word(
+    "registry",
+    Many,
+    one("a registry"),
+    &[prop("ca", Text), prop("plain-http", Bool)],
+    No,
+    r#"registry "oci://registry.example.com""#,
+);
 static STATE: Word = word("state", Once, one("`local`"), &[], No, r#"state "local""#);
 static POLICY: Word = word("policy", Once, NONE, &[], Of(&[&ALLOW, &REFUSE, &APPROVERS, &FREEZE]), r#"policy { refuse "unconfined" }"#);
 static ALLOW: Word = word("allow", Once, NONE, &[], Of(CAPABILITIES), r#"allow { run "make" "**" }"#);
