@@ -174,6 +174,39 @@ pub(crate) enum Command {
         #[command(flatten)]
         run: Run,
     },
+    /// Pack a release, with its bill of materials and its provenance; what is packed is what the ledger says.
+    Package {
+        #[command(flatten)]
+        at: Release,
+        /// Write an OCI layout directory, or where it ends in `.tar` one file of it; by default it is kept in the project.
+        #[arg(long, value_name = "PATH")]
+        out: Option<PathBuf>,
+    },
+    /// Pack a release and send it to a registry, where its version never changes.
+    Push {
+        #[command(flatten)]
+        at: Release,
+        /// Where to: oci://REGISTRY/REPOSITORY or oci-layout:DIRECTORY; by default what the manifest's `publish` says, or relrun.kdl's `registry`.
+        #[arg(long, value_name = "PLACE")]
+        to: Option<String>,
+        /// A tag that moves, such as prod-candidate; may be given more than once.
+        #[arg(long, value_name = "NAME")]
+        tag: Vec<String>,
+        /// Push although the work tree was dirty, or its commit was pushed already.
+        #[arg(long)]
+        force: bool,
+        /// How long to wait for a lock that another holds.
+        #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+        lock_wait: Duration,
+    },
+    /// Bring a package into this project, so that it can be deployed without its registry.
+    Pull {
+        /// The package: acme/shop@1.4.2, acme/shop@1.4.@, acme/shop@latest or acme/shop@tag:NAME.
+        package: String,
+        /// Where it lies; by default what relrun.kdl's `registry` says.
+        #[arg(long, value_name = "PLACE")]
+        from: Option<String>,
+    },
     /// Remove what is deployed, whatever its history.
     Destroy {
         /// Where.
@@ -336,6 +369,9 @@ pub(crate) struct ApplyArgs {
     /// One line about the release; by default the commit's first line.
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,
+    /// Where a package lies; by default what relrun.kdl's `registry` says.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) from: Option<String>,
 }
 
 /// `plan`.

@@ -7,6 +7,7 @@ mod drift;
 mod git;
 mod inspect;
 mod lock;
+mod package;
 mod plan;
 mod releases;
 mod run;
@@ -47,6 +48,9 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
             };
             run::errand(cli, manifest, &request, run).await
         }
+        Command::Package { at, out } => package::package(cli, at, out.as_deref()).await,
+        Command::Push { at, to, tag, force, lock_wait } => package::push(cli, at, to.as_deref(), tag, *force, *lock_wait).await,
+        Command::Pull { package, from } => package::pull(cli, package, from.as_deref()).await,
         Command::Destroy { environment, deployment, manifest, run } => {
             let request = relrun_engine::command::BackRequest {
                 release: None,

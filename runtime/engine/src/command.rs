@@ -5,7 +5,9 @@ mod apply;
 mod approve;
 mod back;
 mod bring;
+mod deliver;
 mod errand;
+mod package;
 mod promote;
 mod resume;
 mod rollback;
@@ -17,7 +19,9 @@ mod start;
 pub use apply::{Applied, ApplyRequest, apply, check, identity_of, is_done};
 pub use approve::{ApprovalRequest, Proof, approval_text, approve};
 pub use back::{BackRequest, destroy, undo};
+pub use deliver::{DeliverRequest, choose, deliver, kept, manifest_of, manifest_on_record, pull, versions};
 pub use errand::{ErrandRequest, errand};
+pub use package::{Packed, PushRequest, keep, package, push};
 pub use promote::{PromoteRequest, Promotion, promote, promotion};
 pub use resume::{Resume, cancel, resume, retry_with};
 pub use rollback::{RollbackRequest, rollback};
@@ -147,6 +151,9 @@ async fn prepared_from(
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut loaded = Loaded::new(workspace, Source::new(now.name.clone(), now.directory.clone(), text))?;
     loaded.take_environments(now);
+    if release.start.taken_from.is_some() {
+        crate::travel::lay_out(workspace, &mut loaded, release.start.files.as_ref())?;
+    }
     let lock: LockFile = serde_json::from_slice(&workspace.blobs.get(release.start.lock)?).map_err(|error| {
         EngineError::input(format!("the lock of {} cannot be read: {error}", release.start.release), "restore the ledger from a backup")
     })?;

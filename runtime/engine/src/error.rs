@@ -3,6 +3,8 @@
 //! A step that fails is no error of the engine: it is a result, and stands in the ledger.
 
 use miette::Diagnostic;
+use relrun_package::PackageError;
+use relrun_registry::RegistryError;
 use relrun_store::{Lock, StoreError};
 
 /// What a command's end tells its caller, as the contract numbers it.
@@ -103,6 +105,10 @@ pub enum EngineError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Host(#[from] relrun_host::HostError),
+    /// A package could not be packed, sent, found or read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Package(Box<PackageError>),
     /// A store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -144,10 +150,39 @@ impl EngineError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Host(relrun_host::HostError::Machine { .. }) | Self::Store(_) | Self::Ledger(_) | Self::Io { .. } => Exit::Machine,
+            Self::Package(error) => exit_of(error),
             Self::Manifest(_) | Self::Graph(_) | Self::Input { .. } | Self::Host(_) => Exit::Input,
             Self::Waiting { .. } => Exit::Waiting,
             Self::Locked(_) => Exit::Locked,
             Self::Interrupted(_) => Exit::Interrupted,
         }
+    }
+}
+
+impl From<PackageError> for EngineError {
+    fn from(error: PackageError) -> Self {
+        match error {
+            PackageError::Store(error) => Self::Store(error),
+            error => Self::Package(Box::new(error)),
+        }
+    }
+}
+
+impl From<RegistryError> for EngineError {
+    fn from(error: RegistryError) -> Self {
+        PackageError::Registry(error).into()
+    }
+}
+
+/// A registry that does not answer is the machine's; all else is what was asked of it.
+fn exit_of(error: &PackageError) -> Exit {
+    use RegistryError as Registry;
+    match error {
+        PackageError::Registry(
+            Registry::Unreachable { .. } | Registry::Nonsense { .. } | Registry::Refused { .. } | Registry::Io { .. },
+        )
+        | PackageError::Store(_)
+        | PackageError::Io { .. } => Exit::Machine,
+        PackageError::Registry(_) | PackageError::Unusable { .. } | PackageError::Newer { .. } => Exit::Input,
     }
 }

@@ -179,6 +179,13 @@ pub(crate) fn plain(scalar: &Scalar) -> Value {
     relrun_manifest::scalar_to_json(scalar, &|_| None)
 }
 
+/// Returns whether a step without an environment refers to an input.
+fn is_built_in(loaded: &Loaded, name: &str) -> bool {
+    let free = loaded.manifest.phases.iter().filter(|phase| phase.environments.is_none()).flat_map(|phase| &phase.steps);
+    let mut inputs = free.flat_map(relrun_manifest::Step::references).filter(|reference| reference.namespace == Namespace::Input);
+    inputs.any(|reference| reference.path.first().is_some_and(|first| first == name))
+}
+
 impl Inputs {
     /// Takes the values that a record is promoted with: what it was built with, and the target's own settings. Of the values that were given,
     /// those travel whose input says so with `release=#true`.
@@ -187,6 +194,26 @@ impl Inputs {
         let given: Values =
             start.given.iter().filter(|(name, _)| travels(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
         Self { given: given.clone(), ..Self::recorded(loaded, start) }.with(loaded, &given, target, set)
+    }
+
+    /// Takes the values that a package is deployed with: as if it were promoted, and what is given now beside it.
+    ///
+    /// # Errors
+    /// What is unknown, of a wrong type or missing, and a value for what was built with another.
+    pub fn delivered(loaded: &Loaded, start: &Start, target: &str, set: Values, given: &Given) -> Result<Self, EngineError> {
+        let (now, mut wrong) = given.check(loaded, "-i ");
+        let built_in = now.keys().filter(|name| is_built_in(loaded, name));
+        wrong.extend(
+            built_in
+                .map(|name| format!("-i {name}: what is in the package was built with it; make and push another version with that value")),
+        );
+        let all: Values = start.given.clone().into_iter().chain(now).collect();
+        let inputs = Self { given: all.clone(), ..Self::recorded(loaded, start) }.with(loaded, &all, target, set);
+        if !wrong.is_empty() {
+            return Err(EngineError::input(wrong.join("\n"), HELP));
+        }
+        let missing = inputs.missing(loaded, &[target.to_owned()]);
+        if missing.is_empty() { Ok(inputs) } else { Err(loaded.mistakes(missing.into_iter().map(mistake).collect())) }
     }
 
     /// Takes the values that a release recorded, with others set in one environment.

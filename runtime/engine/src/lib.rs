@@ -32,6 +32,7 @@ mod secrets;
 mod staging;
 mod survey;
 mod text;
+mod travel;
 mod values;
 pub mod verify;
 mod witness;

@@ -1,9 +1,11 @@
 //! From files to a typed manifest and the environments as they are now.
 
+use crate::look::Below;
 use crate::{EngineError, Workspace};
 use relrun_ledger::Digest;
 use relrun_manifest::{Environment, Manifest, Project};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A manifest, read, with the environments as they are now.
 #[derive(Clone, Debug)]
@@ -20,6 +22,17 @@ pub struct Loaded {
     pub manifest: Manifest,
     /// The environments: the project's win over the manifest's.
     pub environments: Vec<Environment>,
+    /// Where its files lie in place of the project's; absent: in the project.
+    pub(crate) sources: Option<Arc<Sources>>,
+}
+
+/// The files of a package, laid out for one process.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    /// What stands for the project's root.
+    pub(crate) root: PathBuf,
+    // Held for its drop.
+    pub(crate) _folder: tempfile::TempDir,
 }
 
 /// A manifest's text, not yet read.
@@ -57,7 +70,7 @@ impl Loaded {
         let manifest = compiled(workspace, &source)?;
         let environments = merge(&manifest.environments, &workspace.project.environments);
         let Source { name, directory, text, digest } = source;
-        Ok(Self { name, directory, text, digest, manifest, environments })
+        Ok(Self { name, directory, text, digest, manifest, environments, sources: None })
     }
 
     /// Takes the environments as they are now, into a manifest of some time ago. One that is gone since stays what it was: what stands there can
@@ -66,6 +79,11 @@ impl Loaded {
         let gone = |environment: &Environment| now.environment(&environment.name.value).is_none();
         let gone: Vec<Environment> = self.environments.iter().filter(|environment| gone(environment)).cloned().collect();
         self.environments = now.environments.iter().cloned().chain(gone).collect();
+    }
+
+    /// Returns what globs are relative to.
+    pub(crate) fn below<'a>(&'a self, workspace: &'a Workspace) -> Below<'a> {
+        Below { root: self.sources.as_ref().map_or(&workspace.root, |sources| &sources.root), directory: &self.directory }
     }
 
     /// Returns an environment by name.

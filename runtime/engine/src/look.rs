@@ -24,10 +24,18 @@ pub struct Files {
     pub digest: Digest,
 }
 
+/// What globs are relative to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Below<'a> {
+    /// Those with a leading `/`: the project's root.
+    pub(crate) root: &'a Path,
+    /// The others: the manifest's directory.
+    pub(crate) directory: &'a Path,
+}
+
 /// Returns what each set of globs matches, in their order.
-pub(crate) fn files<G: Borrow<Globs> + Sync>(workspace: &Workspace, directory: &Path, groups: &[G]) -> Result<Vec<Files>, EngineError> {
-    let found: Vec<Found> =
-        groups.par_iter().with_min_len(64).map(|globs| find(workspace, directory, globs.borrow())).collect::<Result<_, _>>()?;
+pub(crate) fn files<G: Borrow<Globs> + Sync>(workspace: &Workspace, at: Below<'_>, groups: &[G]) -> Result<Vec<Files>, EngineError> {
+    let found: Vec<Found> = groups.par_iter().with_min_len(64).map(|globs| find(at, globs.borrow())).collect::<Result<_, _>>()?;
     let mut entries = digest(workspace, &found)?.into_iter();
     // Which entry is whose follows from the order.
     let staged: Vec<Vec<relrun_store::Entry>> =
@@ -53,9 +61,9 @@ struct Found<'a> {
 }
 
 /// Globs are relative to the manifest's directory; one that begins with `/` is relative to the project's root, and then all must.
-fn find<'a>(workspace: &'a Workspace, directory: &'a Path, globs: &Globs) -> Result<Found<'a>, EngineError> {
+fn find<'a>(at: Below<'a>, globs: &Globs) -> Result<Found<'a>, EngineError> {
     let anchored = |glob: &String| glob.trim_start_matches('!').starts_with('/');
-    let root = if globs.iter().all(anchored) { &workspace.root } else { directory };
+    let root = if globs.iter().all(anchored) { at.root } else { at.directory };
     let relative: Vec<String> = globs.iter().map(|glob| if anchored(glob) { glob.replacen('/', "", 1) } else { glob.clone() }).collect();
     let globbed = relrun_store::glob_files(root, &relative)?;
     if globbed.files.is_empty() {

@@ -33,14 +33,7 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
 }
 
-/// What git knows of a work tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Git {
-    /// The commit that is checked out.
-    pub commit: String,
-    /// Whether something differs from it.
-    pub dirty: bool,
-}
+pub use relrun_ledger::Git;
 
 /// How a plan is made.
 #[derive(Clone, Debug, Default)]

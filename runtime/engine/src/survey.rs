@@ -42,6 +42,7 @@ pub struct Survey {
     statics: Vec<Digest>,
     programs: Mutex<BTreeMap<String, String>>,
     looked: Vec<(Globs, Digest)>,
+    included: Option<Digest>,
 }
 
 impl Survey {
@@ -71,6 +72,7 @@ impl Survey {
             statics: vec![Digest([0; 32]); prepared.nodes.len()],
             programs: Mutex::default(),
             looked: Vec::new(),
+            included: None,
         };
         survey.look(workspace, prepared, wanted)?;
         for node in prepared.graph.topological() {
@@ -81,6 +83,19 @@ impl Survey {
             }
         }
         Ok(survey)
+    }
+
+    /// Looks at what the package's `include` names: it is a part of what is released, though no step reads it.
+    pub(crate) fn look_at_included(&mut self, workspace: &Workspace, prepared: &Prepared) -> Result<(), EngineError> {
+        let globs: Globs = prepared.loaded.manifest.package.include.iter().map(|glob| glob.value.clone()).collect();
+        if globs.is_empty() {
+            return Ok(());
+        }
+        for files in look::files(workspace, prepared.loaded.below(workspace), std::slice::from_ref(&globs))? {
+            self.included = Some(files.digest);
+            self.looked.push((globs.clone(), files.digest));
+        }
+        Ok(())
     }
 
     /// Returns what each set of globs matched, as a digest.
@@ -114,7 +129,7 @@ impl Survey {
         for text in [lock, canonical(&inputs), canonical(&bound)] {
             hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
         }
-        for digest in &self.statics {
+        for digest in self.statics.iter().chain(&self.included) {
             hasher.update(&digest.0);
         }
         // Under another name it is another deployment, and so another release; under the package's own it is what it always was.
@@ -195,7 +210,7 @@ impl Survey {
                 users.push((node, &reads.name.value));
             }
         }
-        let looked = look::files(workspace, &prepared.loaded.directory, &groups)?;
+        let looked = look::files(workspace, prepared.loaded.below(workspace), &groups)?;
         for (globs, files) in groups.into_iter().zip(looked) {
             for (node, name) in &places[&globs] {
                 self.files[node.index()].insert((*name).to_owned(), files.clone());

@@ -72,7 +72,7 @@ pub(crate) fn recall(workspace: &Workspace, source: &Source, request: &ApplyRequ
 
 fn are_files(workspace: &Workspace, directory: &Path, expected: &[(Globs, Digest)]) -> bool {
     let groups: Vec<&Globs> = expected.iter().map(|(globs, _)| globs).collect();
-    let found = look::files(workspace, directory, &groups);
+    let found = look::files(workspace, look::Below { root: &workspace.root, directory }, &groups);
     found.is_ok_and(|found| found.iter().zip(expected).all(|(files, (_, digest))| files.digest == *digest))
 }
 

@@ -182,6 +182,15 @@ pub enum Event {
         /// How it ended. The fold refuses one that the steps do not bear out.
         verdict: Verdict,
     },
+    /// It was pushed as a package.
+    Published {
+        /// Where to: the repository and the version's tag.
+        reference: String,
+        /// What it is there.
+        digest: PackageDigest,
+        /// Who.
+        actor: Actor,
+    },
     /// Somebody marked the release.
     Marked {
         /// How.
@@ -238,6 +247,44 @@ pub struct Start {
     pub description: Option<String>,
     /// Who.
     pub actor: Actor,
+    /// What git knew of the work tree that it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<Git>,
+    /// The files that travel with it: what `include` names, and what steps of environments read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Files>,
+    /// The package that it was taken from, where it was not made of a work tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_from: Option<PackageDigest>,
+}
+
+/// What git knows of a work tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Git {
+    /// The commit that is checked out.
+    pub commit: String,
+    /// Whether something differs from it.
+    pub dirty: bool,
+}
+
+/// Files of a work tree, in the blob store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Files {
+    /// The tree; its paths are relative to the project's root.
+    pub tree: Digest,
+    /// The manifest's directory in it; empty where that is the root.
+    pub directory: String,
+}
+
+/// The digest of a package's manifest in a registry, such as `sha256:…`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PackageDigest(pub String);
+
+impl std::fmt::Display for PackageDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// What a release is.
@@ -280,15 +327,25 @@ pub enum ReleaseKind {
         /// The environment.
         environment: String,
     },
+    /// What a package holds, deployed.
+    Package {
+        /// How it was asked for: `acme/shop@1.4.@`.
+        reference: String,
+    },
 }
 
 impl ReleaseKind {
+    /// Returns whether its version is of its own making, and not that of a record or a package which it brings somewhere.
+    pub fn is_made(&self) -> bool {
+        matches!(self, Self::Apply | Self::Retry { .. })
+    }
+
     /// Returns the release whose record this one brings to an environment: nothing is built anew.
     pub fn record(&self) -> Option<ReleaseId> {
         match self {
             Self::Rollback { to } => Some(*to),
             Self::Promote { of, .. } | Self::Settings { of, .. } | Self::Errand { of, .. } => Some(*of),
-            Self::Apply | Self::Retry { .. } => None,
+            Self::Apply | Self::Retry { .. } | Self::Package { .. } => None,
         }
     }
 }
@@ -379,6 +436,8 @@ pub enum Origin {
         /// Whose.
         release: ReleaseId,
     },
+    /// It came with the package that the release was taken from.
+    Packaged,
 }
 
 /// Why an operation failed.
@@ -527,6 +586,7 @@ impl Event {
             | Self::BrokeGlass { .. }
             | Self::Described { .. }
             | Self::Notified { .. }
+            | Self::Published { .. }
             | Self::Marked { .. } => None,
         }
     }

@@ -12,8 +12,8 @@ mod summary;
 
 pub use deployments::{Deployed, Deployments};
 pub use event::{
-    Actor, Cause, Event, Failure, FailureKind, Finding, Mark, OnFailure, Origin, Outcome, Record, ReleaseKind, RunKind, Signature, Start,
-    StepDecl, StepKind, Verdict,
+    Actor, Cause, Event, Failure, FailureKind, Files, Finding, Git, Mark, OnFailure, Origin, Outcome, PackageDigest, Record, ReleaseKind,
+    RunKind, Signature, Start, StepDecl, StepKind, Verdict,
 };
 pub use id::{BadReleaseId, DeploymentKey, Digest, ReleaseId, StepId};
 pub use jiff::Timestamp;

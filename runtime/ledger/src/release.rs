@@ -3,7 +3,9 @@
 //! An event is folded whole or refused, and a refused one leaves everything as it was. A release never says of an environment that it is
 //! deployed or clean while something else may stand there: half, unknown and undo-failed are states of their own.
 
-use crate::{Event, Mark, OnFailure, Record, ReleaseId, RunKind, Start, StepDecl, StepId, StepKind, StepRecord, StepState, Verdict};
+use crate::{
+    Event, Mark, OnFailure, PackageDigest, Record, ReleaseId, RunKind, Start, StepDecl, StepId, StepKind, StepRecord, StepState, Verdict,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An event that may not follow what was folded so far.
@@ -95,6 +97,8 @@ pub struct Release {
     pub metadata: BTreeMap<String, serde_json::Value>,
     /// Its marks.
     pub marks: BTreeSet<Mark>,
+    /// What it was pushed as, and where to: by repository and tag.
+    pub published: BTreeMap<String, PackageDigest>,
     /// What is true of it as a whole.
     pub status: Status,
     /// The steps that the last run was to carry; absent: all.
@@ -141,6 +145,7 @@ impl Release {
             broken_glass: Vec::new(),
             metadata: BTreeMap::new(),
             marks: BTreeSet::new(),
+            published: BTreeMap::new(),
             status: Status::Ended(Verdict::Stopped),
             selected: None,
             run: None,
@@ -253,6 +258,10 @@ impl Release {
                 Ok(())
             }
             Event::Notified { .. } => Ok(()),
+            Event::Published { reference, digest, .. } => {
+                self.published.insert(reference.clone(), digest.clone());
+                Ok(())
+            }
             Event::Marked { mark, set, .. } => {
                 if *set {
                     self.marks.insert(*mark)

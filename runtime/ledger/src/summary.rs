@@ -36,6 +36,9 @@ pub struct Summary {
     /// Whether it was deployed in a freeze.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub broke_glass: bool,
+    /// The commit that it was made of, where the work tree was just that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
 }
 
 /// A release in one environment.
@@ -78,6 +81,7 @@ impl Summary {
             description: release.start.description.clone(),
             metadata: release.metadata.clone(),
             broke_glass: !release.broken_glass.is_empty(),
+            commit: release.start.git.as_ref().filter(|git| !git.dirty).map(|git| git.commit.clone()),
         }
     }
 }

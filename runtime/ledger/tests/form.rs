@@ -4,7 +4,9 @@ mod common;
 
 use common::*;
 use proptest::prelude::*;
-use relrun_ledger::{Cause, Event, FailureKind, Finding, Mark, Origin, Record, ReleaseId, ReleaseKind, RunKind, StepId, Verdict};
+use relrun_ledger::{
+    Cause, Event, FailureKind, Files, Finding, Git, Mark, Origin, PackageDigest, Record, ReleaseId, ReleaseKind, RunKind, StepId, Verdict,
+};
 use serde_json::json;
 
 /// Every event, and every shape that one has.
@@ -15,6 +17,11 @@ fn samples() -> Vec<Event> {
     let mut retry = start(9, vec![]);
     retry.kind = ReleaseKind::Retry { of: ReleaseId(5) };
     retry.actor.job = Some("build 12".into());
+    let mut packaged = start(10, vec![]);
+    packaged.kind = ReleaseKind::Package { reference: "acme/shop@1.4.@".into() };
+    packaged.git = Some(Git { commit: "0123456789abcdef".into(), dirty: true });
+    packaged.files = Some(Files { tree: digest("files"), directory: "shop".into() });
+    packaged.taken_from = Some(PackageDigest("sha256:e3b0c442".into()));
     let mut samples = vec![
         Event::ReleaseStarted(Box::new(start(7, decls()[2..4].to_vec()))),
         Event::ReleaseStarted(Box::new(rollback)),
@@ -42,6 +49,13 @@ fn samples() -> Vec<Event> {
         Event::RunEnded { verdict: Verdict::Waiting { on: vec!["approve live/release-managers".into()] } },
         Event::Marked { mark: Mark::Bad, set: true, actor: actor() },
         Event::Marked { mark: Mark::Pinned, set: false, actor: actor() },
+        Event::ReleaseStarted(Box::new(packaged)),
+        Event::StepSucceeded { step, outcome: outcome(None), origin: Origin::Packaged },
+        Event::Published {
+            reference: "registry.example.com/acme/shop:1.4.2".into(),
+            digest: PackageDigest("sha256:e3b0c442".into()),
+            actor: actor(),
+        },
     ];
     samples.extend(
         [Verdict::Succeeded, Verdict::Failed, Verdict::Cancelled, Verdict::Undone, Verdict::Destroyed, Verdict::Stopped]
@@ -110,6 +124,7 @@ fn number(event: &Event) -> usize {
         Event::BrokeGlass { .. } => 17,
         Event::Described { .. } => 18,
         Event::Notified { .. } => 19,
+        Event::Published { .. } => 20,
     }
 }
 
@@ -118,7 +133,7 @@ fn the_form_of_every_event_is_pinned() {
     let mut seen: Vec<usize> = samples().iter().map(number).collect();
     seen.sort_unstable();
     seen.dedup();
-    assert!(seen.into_iter().eq(0..20), "an event has no sample");
+    assert!(seen.into_iter().eq(0..21), "an event has no sample");
     let lines: Vec<String> =
         (0_u64..).zip(samples()).map(|(seq, event)| serde_json::to_string(&record(seq, event)).expect("events are JSON")).collect();
     insta::assert_snapshot!("events", lines.join("\n"));

@@ -61,6 +61,7 @@ fn roots(workspace: &Workspace) -> Result<Vec<Digest>, EngineError> {
         for summary in workspace.runs.summaries(&package)? {
             let release = relrun_engine::command::read(workspace, &package, summary.release)?;
             roots.extend([release.start.manifest, release.start.lock]);
+            roots.extend(release.start.files.as_ref().map(|files| files.tree));
             roots.extend(components(&workspace.blobs.get(release.start.lock)?));
             for step in &release.steps {
                 roots.extend(step.config);

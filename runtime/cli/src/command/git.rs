@@ -16,6 +16,20 @@ pub(super) fn facts(directory: &Path) -> Option<Git> {
     Some(Git { commit, dirty: !changes.is_empty() })
 }
 
+/// Returns where the repository comes from, without whoever may fetch it.
+pub(super) fn origin(directory: &Path) -> Option<String> {
+    let url = ask(directory, &["remote", "get-url", "origin"])?;
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            Some(format!("{scheme}://{host}/{path}"))
+        }
+        // A path of this machine tells nobody anything; what is left is ssh's own form, USER@HOST:PATH.
+        None => url.split_once('@').and_then(|(_, rest)| rest.split_once(':')).map(|(host, path)| format!("ssh://{host}/{path}")),
+    }
+}
+
 fn ask(directory: &Path, words: &[&str]) -> Option<String> {
     if !directory.ancestors().any(|ancestor| ancestor.join(".git").exists()) {
         return None;

@@ -89,6 +89,7 @@ fn show_one(cli: &Cli, at: &At) -> Result<(), EngineError> {
             let origin = match step.origin {
                 Some(Origin::Cached { .. }) => "cache".to_owned(),
                 Some(Origin::Copied { release }) => release.to_string(),
+                Some(Origin::Packaged) => "package".to_owned(),
                 Some(Origin::Ran { .. }) => "ran".to_owned(),
                 None => String::new(),
             };
@@ -120,6 +121,7 @@ fn show_one(cli: &Cli, at: &At) -> Result<(), EngineError> {
         ReleaseKind::Promote { of, from: Some(from) } => format!("promotion of {of} from {from}"),
         ReleaseKind::Promote { of, from: None } => format!("promotion of {of}"),
         ReleaseKind::Errand { of, environment, name } => format!("errand {name} in {environment}, on {of}"),
+        ReleaseKind::Package { reference } => format!("package {reference}"),
         ReleaseKind::Settings { of, environment } => format!("settings of {environment}, on {of}"),
     };
     let mut text = format!("{} {} {}\n", start.package, start.version, start.release);

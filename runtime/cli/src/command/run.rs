@@ -9,6 +9,7 @@ use relrun_engine::command::{
 use relrun_engine::plan::{PLAN_FORMAT, Plan};
 use relrun_engine::{EngineError, Exit, Loaded, Source, Stop, Workspace};
 use relrun_ledger::{ReleaseId, Summary};
+use relrun_manifest::PackageName;
 use relrun_report::{ReportEvent, RunFinished};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,15 +26,46 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) fn new(cli: &Cli, manifest: &Path, access: Access) -> Result<Self, EngineError> {
+        if !manifest.exists() {
+            return Self::of_record(cli, manifest, access);
+        }
         let place = open::place(cli, manifest, access)?;
         let workspace = Arc::clone(&place.workspace);
         let loaded = Loaded::new(&workspace, Source::read(manifest)?)?;
         Ok(Self { workspace, loaded, _place: Some(place) })
     }
 
+    /// Where there is no manifest, a package was deployed here: the one that is named, or the only one there is.
+    fn of_record(cli: &Cli, manifest: &Path, access: Access) -> Result<Self, EngineError> {
+        let named: Option<PackageName> = manifest.to_str().and_then(|text| text.parse().ok());
+        let place = open::place(cli, if named.is_some() { Path::new("release.kdl") } else { manifest }, access)?;
+        let workspace = Arc::clone(&place.workspace);
+        let packages = workspace.runs.packages()?;
+        let package = match (named.map(|name| name.to_string()), packages.as_slice()) {
+            (Some(name), _) if packages.contains(&name) => name,
+            (None, [only]) => only.clone(),
+            _ => return Err(no_manifest(manifest, &packages)),
+        };
+        let loaded = command::manifest_on_record(&workspace, &package)?;
+        Ok(Self { workspace, loaded, _place: Some(place) })
+    }
+
+    /// Takes what is open already.
+    pub(super) fn with(workspace: Arc<Workspace>, loaded: Loaded) -> Self {
+        Self { workspace, loaded, _place: None }
+    }
+
     pub(super) fn package(&self) -> String {
         self.loaded.manifest.package.name.value.to_string()
     }
+}
+
+fn no_manifest(manifest: &Path, packages: &[String]) -> EngineError {
+    let help = match packages {
+        [] => "name the manifest: `relrun apply release.kdl`".to_owned(),
+        some => format!("name the manifest, or a package that was deployed here: `-m {}`", some.join("`, `-m ")),
+    };
+    EngineError::input(format!("there is no file {}", manifest.display()), help)
 }
 
 pub(super) fn request(target: &Target) -> ApplyRequest {
@@ -116,6 +148,9 @@ fn refuse_local_ledger_in_ci(opened: &Opened) -> Result<(), EngineError> {
 }
 
 pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineError> {
+    if let Some(reference) = super::package::named(&args.target.manifest) {
+        return super::package::apply(cli, args, reference).await;
+    }
     let (manifest, mut request) = match saved_plan(&args.target.manifest)? {
         Some(plan) => (PathBuf::from(&plan.manifest), plan.as_request()),
         None => (args.target.manifest.clone(), request(&args.target)),
@@ -129,6 +164,7 @@ pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineErr
     }
     let opened = Opened { loaded: Loaded::new(&workspace, source)?, workspace, _place: None };
     request.description = args.description.clone().or_else(|| super::git::commit_line(&opened.loaded.directory));
+    request.git = super::git::facts(&opened.loaded.directory);
     carry(cli, opened, &args.run, args.no_cache, async |tools, loaded| command::apply(tools, loaded, &request).await).await
 }
 

@@ -2,7 +2,7 @@
 
 use super::again;
 use super::same::{Same, Sought, find_same, find_same_at_rest};
-use super::start::Draft;
+use super::start::{Draft, MadeOf};
 use super::{Taken, Tools};
 use crate::carry::Aim;
 use crate::given::Given;
@@ -12,7 +12,7 @@ use crate::survey::Survey;
 use crate::witness;
 use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_graph::{Errands, Selection};
-use relrun_ledger::{Digest, ReleaseId, ReleaseKind, RunKind, StepId, Summary};
+use relrun_ledger::{Digest, Files, Git, ReleaseId, ReleaseKind, RunKind, StepId, Summary};
 use relrun_report::{RunFinished, RunVerdict};
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -32,6 +32,8 @@ pub struct ApplyRequest {
     pub force: bool,
     /// One line about it: the commit's first line.
     pub description: Option<String>,
+    /// What git knows of the work tree.
+    pub git: Option<Git>,
     /// The identity that a saved plan was made for.
     pub planned: Option<Digest>,
     /// Which release this one follows, where `retry -i` makes it.
@@ -60,7 +62,8 @@ pub async fn identity_of(workspace: &Workspace, loaded: Loaded, request: &ApplyR
 async fn prepare(workspace: &Workspace, loaded: Loaded, inputs: Inputs, request: &ApplyRequest) -> Result<Applied, EngineError> {
     let prepared = Prepared::new(workspace, loaded, inputs, None, &whole(request)).await?;
     let steps = select(&prepared, request)?;
-    let survey = Survey::new(workspace, &prepared, &|_| true)?;
+    let mut survey = Survey::new(workspace, &prepared, &|_| true)?;
+    survey.look_at_included(workspace, &prepared)?;
     let lock = LockFile::of(&prepared.plugins);
     let environments = steps.as_ref().map(|steps| environments_of(&prepared, steps));
     let package = prepared.loaded.manifest.package.name.value.to_string();
@@ -160,12 +163,15 @@ async fn carry(mut tools: Tools<'_>, applied: Applied, request: &ApplyRequest, b
             secrecy()?,
             Taken::take_up(&tools.workspace, &applied.sought.package, id, applied.sought.steps.clone(), &tools.options.patience())?,
         ),
-        Same::None(seen) => (secrecy()?, draft(&applied, request).begin(&tools, seen)?),
+        Same::None(seen) => {
+            let files = crate::travel::keep(&tools.workspace, &applied.prepared)?;
+            (secrecy()?, draft(&applied, request, files).begin(&tools, seen)?)
+        }
     };
     tools.carry(applied.prepared, applied.survey, taken, secrecy, (RunKind::Apply, Aim::Forward, "apply")).await
 }
 
-fn draft<'a>(applied: &'a Applied, request: &ApplyRequest) -> Draft<'a> {
+fn draft<'a>(applied: &'a Applied, request: &ApplyRequest, files: Option<Files>) -> Draft<'a> {
     Draft {
         prepared: &applied.prepared,
         survey: &applied.survey,
@@ -176,6 +182,7 @@ fn draft<'a>(applied: &'a Applied, request: &ApplyRequest) -> Draft<'a> {
         record: None,
         version: None,
         description: request.description.clone(),
+        made_of: MadeOf { git: request.git.clone(), files, taken_from: None },
     }
 }
 

@@ -3,7 +3,7 @@
 //! Both `rollback` and `promote` end here. It must never look at the work tree's sources, and never at the health of what it replaces.
 
 use super::Tools;
-use super::start::Draft;
+use super::start::{Draft, MadeOf};
 use crate::carry::Aim;
 use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
@@ -52,6 +52,7 @@ pub(super) async fn bring(
         record: Some(record),
         version: Some(record.start.version.clone()),
         description: Some(description),
+        made_of: MadeOf::of(record),
     };
     let taken = draft.begin(&tools, usize::MAX)?;
     tools.carry(prepared, survey, taken, secrecy, (RunKind::Apply, Aim::Forward, command)).await

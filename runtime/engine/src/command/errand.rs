@@ -2,7 +2,7 @@
 //!
 //! Each run is a record of its own, which makes no deployment: what is active before is active after.
 
-use super::start::Draft;
+use super::start::{Draft, MadeOf};
 use super::{Tools, deployment_of, prepared_from, read};
 use crate::carry::Aim;
 use crate::inputs::Inputs;
@@ -54,6 +54,7 @@ pub async fn errand(tools: Tools<'_>, loaded: Loaded, request: &ErrandRequest) -
         record: Some(&record),
         version: Some(record.start.version.clone()),
         description: Some(format!("errand {name} on {}", active.release)),
+        made_of: MadeOf::of(&record),
     };
     let taken = draft.begin(&tools, usize::MAX)?;
     tools.carry(prepared, survey, taken, secrecy, (RunKind::Apply, Aim::Forward, "errand")).await

@@ -74,6 +74,13 @@ pub async fn retry_with(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>,
     let package = loaded.manifest.package.name.value.to_string();
     let id = find(&tools.workspace, &package, id)?;
     let release = read(&tools.workspace, &package, id)?;
+    if release.start.taken_from.is_some() {
+        let message = format!("{id} was taken from a package, and its sources are elsewhere");
+        return Err(EngineError::input(
+            message,
+            "deploy the package with the new value: `relrun apply PACKAGE@VERSION -e ENV -i NAME=VALUE`",
+        ));
+    }
     let text = String::from_utf8_lossy(&tools.workspace.blobs.get(release.start.manifest)?).into_owned();
     let loaded = Loaded::new(&tools.workspace, Source::new(loaded.name, loaded.directory, text))?;
     let environments: BTreeSet<String> = release
@@ -198,8 +205,10 @@ fn check_goes_forward(release: &Release, how: Resume) -> Result<(), EngineError>
 
 /// Looks at what the steps that are still to run stage, and refuses where it is no longer what the release was begun with.
 pub(super) fn survey_rest(workspace: &Workspace, prepared: &Prepared, release: &Release) -> Result<Survey, EngineError> {
-    let survey = Survey::new(workspace, prepared, &|_| true)?;
-    if release.start.kind.record().is_some() {
+    // Of what came in a package, the sources of what was built are elsewhere.
+    let packaged = release.start.taken_from.is_some();
+    let survey = Survey::new(workspace, prepared, &|node| !packaged || prepared.environment(node).is_some())?;
+    if packaged || release.start.kind.record().is_some() {
         return Ok(survey);
     }
     let mut changed = Vec::new();

@@ -3,7 +3,7 @@
 //! What was set goes on with every later release of that environment: it is part of what stands there, and a rollback takes it back.
 
 use super::bring::steps_in;
-use super::start::Draft;
+use super::start::{Draft, MadeOf};
 use super::{Tools, prepared_from, read};
 use crate::given::Given;
 use crate::inputs::{Inputs, Sets, Values};
@@ -127,6 +127,7 @@ pub async fn stage(tools: Tools<'_>, loaded: Loaded, edit: &SettingsEdit) -> Res
         record: Some(&record),
         version: Some(record.start.version.clone()),
         description: Some(description(&before, &after)),
+        made_of: MadeOf::of(&record),
     };
     draft.stage(&tools).map(Some)
 }

@@ -8,9 +8,10 @@ use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
 use crate::{EngineError, Workspace};
 use relrun_ledger::{
-    DeploymentKey, Event, OnFailure, Origin, Release, ReleaseId, ReleaseKind, RunKind, Start, StepDecl, StepId, StepState, Summary, Verdict,
+    DeploymentKey, Event, Files, Git, OnFailure, Origin, PackageDigest, Release, ReleaseId, ReleaseKind, RunKind, Start, Status, StepDecl,
+    StepId, StepState, Summary, Verdict,
 };
-use relrun_manifest::VersionRule;
+use relrun_manifest::{Version, VersionRule};
 use relrun_store::{LockKey, StreamId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,6 +29,23 @@ pub(super) struct Draft<'a> {
     /// A rollback keeps its version.
     pub(super) version: Option<String>,
     pub(super) description: Option<String>,
+    pub(super) made_of: MadeOf,
+}
+
+/// What a release is made of, beside its manifest.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MadeOf {
+    pub(super) git: Option<Git>,
+    pub(super) files: Option<Files>,
+    pub(super) taken_from: Option<PackageDigest>,
+}
+
+impl MadeOf {
+    /// Returns what a record was made of.
+    pub(super) fn of(record: &Release) -> Self {
+        let Start { git, files, taken_from, .. } = &record.start;
+        Self { git: git.clone(), files: files.clone(), taken_from: taken_from.clone() }
+    }
 }
 
 impl Draft<'_> {
@@ -51,6 +69,9 @@ impl Draft<'_> {
             return Err(EngineError::input(message, "type the same command again"));
         }
         super::check_blocked(&summaries, &places, None)?;
+        if self.version.is_none() && seen != usize::MAX {
+            check_is_new(&self.prepared.loaded.manifest.package.version.value, self.identity, &summaries)?;
+        }
         let (mut journal, stream) = self.write(tools, &mut locks, &summaries)?;
         journal.flush_with_summary()?;
         locks.give_back(&package_lock)?;
@@ -88,7 +109,7 @@ impl Draft<'_> {
         let steps = self.steps.as_ref().map(|steps| steps.iter().copied().collect());
         journal.note(Event::RunStarted { run: RunKind::Apply, actor: workspace.actor.clone(), steps })?;
         if let Some(record) = self.record {
-            copy_outcomes(&mut journal, record)?;
+            copy_outcomes(&mut journal, &self.kind, record)?;
         }
         Ok((journal, stream))
     }
@@ -134,6 +155,9 @@ impl Draft<'_> {
             steps: self.prepared.graph.topological().map(|node| self.decl(node)).collect(),
             description: self.description.clone(),
             actor: workspace.actor.clone(),
+            git: self.made_of.git.clone(),
+            files: self.made_of.files.clone(),
+            taken_from: self.made_of.taken_from.clone(),
         })
     }
 
@@ -158,7 +182,7 @@ impl Draft<'_> {
 }
 
 /// Takes everything that is bound to no environment from the record.
-fn copy_outcomes(journal: &mut Journal, record: &Release) -> Result<(), EngineError> {
+fn copy_outcomes(journal: &mut Journal, kind: &ReleaseKind, record: &Release) -> Result<(), EngineError> {
     let steps: Vec<StepId> = journal.release().step_ids().collect();
     for step in steps {
         let decl = &journal.release().start.steps[step.index()];
@@ -167,7 +191,10 @@ fn copy_outcomes(journal: &mut Journal, record: &Release) -> Result<(), EngineEr
         }
         let at = record.start.steps.iter().position(|there| there.name == decl.name && there.environment.is_none());
         let Some(StepState::Succeeded(outcome)) = at.map(|at| &record.steps[at].state) else { continue };
-        let origin = Origin::Copied { release: record.start.release };
+        let origin = match kind {
+            ReleaseKind::Package { .. } => Origin::Packaged,
+            _ => Origin::Copied { release: record.start.release },
+        };
         journal.note(Event::StepSucceeded { step, outcome: outcome.clone(), origin })?;
     }
     Ok(())
@@ -188,13 +215,27 @@ fn keep_components(workspace: &Workspace, prepared: &Prepared) -> Result<(), Eng
     Ok(())
 }
 
-/// Returns the version that a rule gives: the exact one, or the next free number in the last place.
+/// Returns the version that a rule gives, beside those that this ledger gave.
 fn next_version(rule: &VersionRule, summaries: &[Summary]) -> String {
-    match rule {
-        VersionRule::Exact(version) => version.clone(),
-        VersionRule::Next(prefix) => {
-            let last = summaries.iter().filter_map(|summary| summary.version.strip_prefix(prefix.as_str())?.parse::<u64>().ok()).max();
-            format!("{prefix}{}", last.map_or(0, |last| last + 1))
-        }
-    }
+    let taken: Vec<Version> = summaries.iter().filter_map(|summary| Version::parse(&summary.version).ok()).collect();
+    rule.next(&taken).to_string()
+}
+
+/// Refuses to give an exact version to something else than what was released as it. What came to nothing gave its version to nobody.
+fn check_is_new(rule: &VersionRule, identity: relrun_ledger::Digest, summaries: &[Summary]) -> Result<(), EngineError> {
+    let VersionRule::Exact(version) = rule else { return Ok(()) };
+    let text = version.to_string();
+    let was_released = |summary: &&Summary| {
+        let deployed = summary.environments.values().any(|there| there.deployed_at.is_some());
+        summary.kind.is_made() && summary.version == text && (deployed || summary.status == Status::Ended(Verdict::Succeeded))
+    };
+    let Some(other) = summaries.iter().rev().find(was_released).filter(|other| other.identity != identity) else { return Ok(()) };
+    let message = format!("version {version} was released already, as {}, of another manifest, inputs or files", other.release);
+    let help = format!(
+        "write `version=\"{}\"`, or `version=\"{}.{}.@\"` for the next free one; `--force` makes another release of {version}",
+        relrun_manifest::following(version),
+        version.major,
+        version.minor,
+    );
+    Err(EngineError::input(message, help))
 }

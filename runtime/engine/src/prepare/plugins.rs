@@ -85,10 +85,14 @@ fn unfit(loaded: &Loaded, name: &str, error: HostError) -> Result<Mistake, Engin
 }
 
 async fn find_one(workspace: &Workspace, loaded: &Loaded, pins: Option<&LockFile>, name: &str) -> Result<Plugin, EngineError> {
-    let (mut source, from) = locate(workspace, loaded, name)?;
-    if let Some(pin) = pins.and_then(|pins| pins.plugins.get(name)).filter(|pin| pin.digest != source.digest) {
-        source = recorded(workspace, name, pin)?;
-    }
+    let pin = pins.and_then(|pins| pins.plugins.get(name));
+    let (source, from) = match (locate(workspace, loaded, name), pin) {
+        (Ok((source, from)), Some(pin)) if pin.digest != source.digest => (recorded(workspace, name, pin)?, from),
+        (Ok(found), _) => found,
+        // What the record was made with counts, and not whether its file is there still.
+        (Err(error), Some(pin)) => (recorded(workspace, name, pin).map_err(|_| error)?, pin.from.clone()),
+        (Err(error), None) => return Err(error),
+    };
     let description = describe(workspace, &source).await?;
     let schema = relrun_manifest::ConfigSchema::new(description.config_schema.clone())
         .map_err(|reason| HostError::Answer { plugin: name.to_owned(), reason: format!("its config schema does not compile: {reason}") })?;

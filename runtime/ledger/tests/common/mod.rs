@@ -60,6 +60,9 @@ pub(crate) fn start(number: u32, steps: Vec<StepDecl>) -> Start {
         steps,
         description: Some("Greet everybody".into()),
         actor: actor(),
+        git: None,
+        files: None,
+        taken_from: None,
     }
 }
 

@@ -32,6 +32,7 @@ fn summary(release: u32) -> Summary {
         marks: BTreeSet::new(),
         created: jiff::Timestamp::from_second(1_000_000).unwrap(),
         actor: actor(),
+        commit: None,
         description: None,
         metadata: BTreeMap::new(),
         broke_glass: false,

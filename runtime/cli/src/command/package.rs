@@ -1,0 +1,262 @@
+//! `package`, `push`, `pull`, and `apply PACKAGE@VERSION`: where packages lie, and who asks for them.
+
+use super::run::{Opened, carry};
+use crate::args::{ApplyArgs, Cli, Release};
+use crate::open::{self, Access};
+use crate::show;
+use relrun_engine::command::{self, DeliverRequest, Packed, PushRequest};
+use relrun_engine::{EngineError, Exit, Workspace};
+use relrun_manifest::{PackageReference, Project, VersionSelector, Wanted};
+use relrun_package::Package;
+use relrun_registry::{Client, ClientOptions, LAYOUT_PREFIX, Layout, Name, Place, Reference, Repository, Tag, pack_layout};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Returns the package that an argument names; none where it is a file, or names none.
+pub(super) fn named(argument: &Path) -> Option<PackageReference> {
+    if argument.exists() {
+        return None;
+    }
+    argument.to_str()?.parse().ok()
+}
+
+pub(super) async fn package(cli: &Cli, at: &Release, out: Option<&Path>) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
+    let packed = pack(&opened, at)?;
+    let place = match out {
+        None => {
+            let layout = Layout::at(command::kept(&opened.workspace, &packed.record.package));
+            command::keep(&packed, &layout).await?;
+            layout.place().to_string()
+        }
+        Some(file) if file.extension().is_some_and(|end| end == "tar") => {
+            let folder = tempfile::tempdir().map_err(|source| EngineError::io("make a folder for the package", source))?;
+            let layout = folder.path().join("layout");
+            command::keep(&packed, &Layout::at(&layout)).await?;
+            pack_layout(&layout, file)?;
+            file.display().to_string()
+        }
+        Some(folder) => {
+            let layout = Layout::at(folder);
+            command::keep(&packed, &layout).await?;
+            layout.place().to_string()
+        }
+    };
+    say(cli, &packed, "packed", &place, &packed.digest())?;
+    Ok(Exit::Done)
+}
+
+fn pack(opened: &Opened, at: &Release) -> Result<Packed, EngineError> {
+    let repository = super::git::origin(&opened.loaded.directory);
+    command::package(&opened.workspace, &opened.loaded, at.id, repository.as_deref())
+}
+
+fn say(cli: &Cli, packed: &Packed, verb: &str, place: &str, digest: &str) -> Result<(), EngineError> {
+    let record = &packed.record;
+    if show::format(cli) == crate::args::Format::Json {
+        return show::print_json(&serde_json::json!({
+            "package": record.package, "version": record.version, "release": packed.release, "place": place, "digest": digest,
+        }));
+    }
+    show::print(&format!("{verb} {}@{} ({})\n  to      {place}\n  digest  {digest}\n", record.package, record.version, packed.release))
+}
+
+pub(super) async fn push(
+    cli: &Cli,
+    at: &Release,
+    to: Option<&str>,
+    tags: &[String],
+    force: bool,
+    lock_wait: Duration,
+) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
+    let tags = tags.iter().map(|tag| moving(tag)).collect::<Result<Vec<_>, _>>()?;
+    let place = target(&opened, to)?;
+    let client = client(&opened.workspace)?;
+    let packed = pack(&opened, at)?;
+    let repository = client.open(&place).await?;
+    let request = PushRequest { tags, force, lock_wait };
+    let digest = command::push(&opened.workspace, &packed, &*repository, &request).await?;
+    say(cli, &packed, "pushed", &format!("{place}:{}", packed.tag()?), &digest.0)?;
+    Ok(Exit::Done)
+}
+
+/// A tag that moves must not look like a version, which never does.
+fn moving(text: &str) -> Result<Tag, EngineError> {
+    if relrun_manifest::Version::parse(&text.replace('_', "+")).is_ok() {
+        let message = format!("--tag {text}: that is a version, and a version never moves");
+        return Err(EngineError::input(
+            message,
+            "the release's own version is its tag anyway; name one that moves, such as `prod-candidate`",
+        ));
+    }
+    Ok(text.parse::<Tag>()?)
+}
+
+/// Says where a package is pushed: `--to`, the manifest's `publish`, or the project's only registry.
+fn target(opened: &Opened, to: Option<&str>) -> Result<Place, EngineError> {
+    if let Some(to) = to {
+        return place(&opened.workspace.root, to);
+    }
+    let package = &opened.loaded.manifest.package;
+    if let Some(publish) = &package.publish {
+        return place(&opened.workspace.root, publish);
+    }
+    match candidates(&opened.workspace, &package.name.value.to_string())?.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(EngineError::input(
+            "it is not said where to push",
+            "write `publish \"oci://REGISTRY/REPOSITORY\"` into `package { … }`, `registry \"oci://REGISTRY\"` into relrun.kdl, or say `--to`",
+        )),
+        many => {
+            let places: Vec<String> = many.iter().map(|place| format!("`--to oci://{place}`")).collect();
+            Err(EngineError::input("relrun.kdl names more than one registry", format!("say which: {}", places.join(", "))))
+        }
+    }
+}
+
+/// Returns where the project's registries have a package.
+fn candidates(workspace: &Workspace, package: &str) -> Result<Vec<Place>, EngineError> {
+    let below = |registry: &relrun_manifest::RegistryDecl| {
+        place(&workspace.root, &format!("{}/{package}", registry.place.value.trim_end_matches('/')))
+    };
+    workspace.project.registries.iter().map(below).collect()
+}
+
+/// Reads a place; one that is a directory is relative to the project's root.
+fn place(root: &Path, text: &str) -> Result<Place, EngineError> {
+    let reference: Reference = text.parse()?;
+    if reference.tag.is_some() || reference.digest.is_some() {
+        let message = format!("`{text}` names one version, and a place is meant");
+        return Err(EngineError::input(message, format!("leave out what follows `{}`", reference.place)));
+    }
+    Ok(match reference.place {
+        Place::Layout(path) => Place::Layout(root.join(path)),
+        remote @ Place::Remote { .. } => remote,
+    })
+}
+
+/// Makes the client, with docker's credentials and what relrun.kdl says of its registries.
+fn client(workspace: &Workspace) -> Result<Client, EngineError> {
+    let Project { registries, .. } = &workspace.project;
+    let host = |place: &str| place.strip_prefix("oci://").map(|rest| rest.split('/').next().unwrap_or(rest).to_owned());
+    let options = ClientOptions {
+        docker_config: docker_config(),
+        ca_files: registries.iter().filter_map(|registry| Some(workspace.root.join(registry.ca.as_ref()?))).collect(),
+        plain_http: registries.iter().filter(|registry| registry.plain_http).filter_map(|registry| host(&registry.place)).collect(),
+        ..ClientOptions::default()
+    };
+    Ok(Client::new(options)?)
+}
+
+fn docker_config() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker"))).map(|folder| folder.join("config.json"))
+}
+
+pub(super) async fn pull(cli: &Cli, package: &str, from: Option<&str>) -> Result<Exit, EngineError> {
+    let reference: PackageReference = package.parse().map_err(|error: relrun_manifest::BadReference| {
+        EngineError::input(
+            error.to_string(),
+            "write OWNER/NAME@VERSION, such as `acme/shop@1.4.2`, `acme/shop@latest` or `acme/shop@tag:prod-candidate`",
+        )
+    })?;
+    let workspace = open::workspace(cli, Path::new("release.kdl"), Access::Write)?;
+    let package = fetch(&workspace, &reference, from).await?;
+    let record = &package.record;
+    let kept = LAYOUT_PREFIX.to_owned() + &command::kept(&workspace, &record.package).display().to_string();
+    let text = format!("pulled {}@{}\n  to      {kept}\n  digest  {}\n", record.package, record.version, package.digest());
+    show::print(&text)?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn apply(cli: &Cli, args: &ApplyArgs, reference: PackageReference) -> Result<Exit, EngineError> {
+    let target = &args.target;
+    let [environment] = target.environment.as_slice() else {
+        let message = format!("{reference} is deployed to one environment at a time");
+        return Err(EngineError::input(message, format!("say which: `relrun apply {reference} -e ENV`")));
+    };
+    if !target.phase.is_empty() {
+        return Err(EngineError::input("a package is deployed whole, and `--phase` cannot narrow it", "leave out `--phase`"));
+    }
+    let request = DeliverRequest {
+        reference: reference.to_string(),
+        environment: environment.clone(),
+        inputs: open::inputs(&target.input),
+        deployment: target.deployment.clone(),
+        force: args.force,
+    };
+    let workspace = open::workspace(cli, Path::new("release.kdl"), Access::Write)?;
+    let package = fetch(&workspace, &reference, args.from.as_deref()).await?;
+    let loaded = command::manifest_of(&workspace, &package)?;
+    carry(cli, Opened::with(workspace, loaded), &args.run, args.no_cache, async |tools, loaded| {
+        command::deliver(tools, loaded, &package, &request).await
+    })
+    .await
+}
+
+/// Finds a package and brings it here. An exact version that is here already is taken without asking anybody: it never changes.
+async fn fetch(workspace: &Arc<Workspace>, reference: &PackageReference, from: Option<&str>) -> Result<Package, EngineError> {
+    let name = reference.name.to_string();
+    let own = Layout::at(command::kept(workspace, &name));
+    let is_exact = matches!(reference.wanted, Wanted::Version(VersionSelector::Exact(_)));
+    let mut places = match from {
+        Some(from) => vec![place(&workspace.root, from)?],
+        None => candidates(workspace, &name)?,
+    };
+    if places.is_empty() {
+        places.extend(publish(workspace, &name)?);
+    }
+    if from.is_none()
+        && (is_exact || places.is_empty())
+        && let Some(found) = choose(&own, reference).await?
+    {
+        return command::pull(workspace, &own, &found, Some(reference)).await;
+    }
+    let client = client(workspace)?;
+    for place in &places {
+        let repository = client.open(place).await?;
+        if let Some(found) = choose(&*repository, reference).await? {
+            return command::pull(workspace, &*repository, &found, Some(reference)).await;
+        }
+    }
+    Err(not_found(&client, &places, reference).await)
+}
+
+async fn choose(from: &dyn Repository, reference: &PackageReference) -> Result<Option<Name>, EngineError> {
+    command::choose(from, &reference.wanted).await
+}
+
+/// Returns where the project's own manifest publishes the package, where it is that package's.
+fn publish(workspace: &Workspace, package: &str) -> Result<Option<Place>, EngineError> {
+    let path = workspace.root.join("release.kdl");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let loaded = relrun_engine::Loaded::new(workspace, relrun_engine::Source::read(&path)?)?;
+    let own = &loaded.manifest.package;
+    let publish = own.publish.as_ref().filter(|_| own.name.value.to_string() == package);
+    publish.map(|publish| place(&workspace.root, publish)).transpose()
+}
+
+async fn not_found(client: &Client, places: &[Place], reference: &PackageReference) -> EngineError {
+    if places.is_empty() {
+        let message = format!("{reference} is not here, and it is not said where else it may be");
+        return EngineError::input(message, "write `registry \"oci://REGISTRY\"` into relrun.kdl, or say `--from PLACE`");
+    }
+    let mut there = Vec::new();
+    for place in places {
+        let Ok(repository) = client.open(place).await else { continue };
+        let versions = command::versions(&*repository).await.unwrap_or_default();
+        there.extend(versions.iter().rev().take(5).map(ToString::to_string));
+    }
+    let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+    let message = format!("{reference} is not in {}", places.join(" or "));
+    let help = if there.is_empty() {
+        "push it from where it was made: `relrun push`; many registries also say this to those who may not read there".to_owned()
+    } else {
+        format!("the last versions there are {}", there.join(", "))
+    };
+    EngineError::input(message, help)
+}
