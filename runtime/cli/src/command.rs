@@ -9,6 +9,7 @@ mod inspect;
 mod lock;
 mod package;
 mod plan;
+mod release;
 mod releases;
 mod run;
 mod settings;
@@ -48,6 +49,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
             };
             run::errand(cli, manifest, &request, run).await
         }
+        Command::Release(args) => release::release(cli, args).await,
         Command::Package { at, out } => package::package(cli, at, out.as_deref()).await,
         Command::Push { at, to, tag, force, lock_wait } => package::push(cli, at, to.as_deref(), tag, *force, *lock_wait).await,
         Command::Pull { package, from } => package::pull(cli, package, from.as_deref()).await,

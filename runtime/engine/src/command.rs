@@ -9,6 +9,7 @@ mod deliver;
 mod errand;
 mod package;
 mod promote;
+mod rehearse;
 mod resume;
 mod rollback;
 mod same;
@@ -23,6 +24,7 @@ pub use deliver::{DeliverRequest, choose, deliver, kept, manifest_of, manifest_o
 pub use errand::{ErrandRequest, errand};
 pub use package::{Packed, PushRequest, keep, package, push};
 pub use promote::{PromoteRequest, Promotion, promote, promotion};
+pub use rehearse::{RehearseRequest, Skip, rehearse};
 pub use resume::{Resume, cancel, resume, retry_with};
 pub use rollback::{RollbackRequest, rollback};
 pub use same::Sought;

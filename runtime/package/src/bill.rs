@@ -1,4 +1,4 @@
-//! The bill of materials: what a package is made of, as CycloneDX has it. It is made of the record and the store alone, and names no time.
+//! The bill of materials: what a package is made of, as `CycloneDX` has it. It is made of the record and the store alone, and names no time.
 
 use crate::PackageError;
 use crate::record::{LockedPlugin, PackageRecord, object};

@@ -123,7 +123,7 @@ impl PackageRecord {
 /// What is attached to a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attached {
-    /// The bill of materials, CycloneDX.
+    /// The bill of materials, `CycloneDX`.
     Bill,
     /// The provenance, SLSA in an in-toto statement.
     Provenance,

@@ -1,5 +1,6 @@
 //! What git knows of the work tree, asked of git itself. Where there is none, nothing is known, and nothing fails.
 
+use relrun_engine::EngineError;
 use relrun_engine::plan::Git;
 use std::path::Path;
 use std::process::Command;
@@ -28,6 +29,20 @@ pub(super) fn origin(directory: &Path) -> Option<String> {
         // A path of this machine tells nobody anything; what is left is ssh's own form, USER@HOST:PATH.
         None => url.split_once('@').and_then(|(_, rest)| rest.split_once(':')).map(|(host, path)| format!("ssh://{host}/{path}")),
     }
+}
+
+/// Tags the commit that is checked out.
+pub(super) fn tag(directory: &Path, name: &str) -> Result<(), EngineError> {
+    let ran = Command::new("git").args(["tag", name]).current_dir(directory).output();
+    let ran = ran.map_err(|source| EngineError::io("run git", source))?;
+    if ran.status.success() {
+        return Ok(());
+    }
+    let reason = String::from_utf8_lossy(&ran.stderr).trim().to_owned();
+    Err(EngineError::input(
+        format!("the commit was not tagged {name}: {reason}"),
+        format!("all else is done; tag it yourself: `git tag {name}`"),
+    ))
 }
 
 fn ask(directory: &Path, words: &[&str]) -> Option<String> {

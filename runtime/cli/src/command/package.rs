@@ -6,6 +6,7 @@ use crate::open::{self, Access};
 use crate::show;
 use relrun_engine::command::{self, DeliverRequest, Packed, PushRequest};
 use relrun_engine::{EngineError, Exit, Workspace};
+use relrun_ledger::ReleaseId;
 use relrun_manifest::{PackageReference, Project, VersionSelector, Wanted};
 use relrun_package::Package;
 use relrun_registry::{Client, ClientOptions, LAYOUT_PREFIX, Layout, Name, Place, Reference, Repository, Tag, pack_layout};
@@ -23,33 +24,66 @@ pub(super) fn named(argument: &Path) -> Option<PackageReference> {
 
 pub(super) async fn package(cli: &Cli, at: &Release, out: Option<&Path>) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
-    let packed = pack(&opened, at)?;
-    let place = match out {
-        None => {
-            let layout = Layout::at(command::kept(&opened.workspace, &packed.record.package));
-            command::keep(&packed, &layout).await?;
-            layout.place().to_string()
-        }
-        Some(file) if file.extension().is_some_and(|end| end == "tar") => {
-            let folder = tempfile::tempdir().map_err(|source| EngineError::io("make a folder for the package", source))?;
-            let layout = folder.path().join("layout");
-            command::keep(&packed, &Layout::at(&layout)).await?;
-            pack_layout(&layout, file)?;
-            file.display().to_string()
-        }
-        Some(folder) => {
-            let layout = Layout::at(folder);
-            command::keep(&packed, &layout).await?;
-            layout.place().to_string()
-        }
+    let packed = pack(&opened, at.id)?;
+    let Some(out) = out else {
+        keep(cli, &opened, &packed).await?;
+        return Ok(Exit::Done);
+    };
+    let place = if out.extension().is_some_and(|end| end == "tar") {
+        let folder = tempfile::tempdir().map_err(|source| EngineError::io("make a folder for the package", source))?;
+        let layout = folder.path().join("layout");
+        command::keep(&packed, &Layout::at(&layout)).await?;
+        pack_layout(&layout, out)?;
+        out.display().to_string()
+    } else {
+        let layout = Layout::at(out);
+        command::keep(&packed, &layout).await?;
+        layout.place().to_string()
     };
     say(cli, &packed, "packed", &place, &packed.digest())?;
     Ok(Exit::Done)
 }
 
-fn pack(opened: &Opened, at: &Release) -> Result<Packed, EngineError> {
+/// Keeps a package in the project.
+pub(super) async fn keep(cli: &Cli, opened: &Opened, packed: &Packed) -> Result<(), EngineError> {
+    let layout = Layout::at(command::kept(&opened.workspace, &packed.record.package));
+    command::keep(packed, &layout).await?;
+    say(cli, packed, "packed", &layout.place().to_string(), &packed.digest())
+}
+
+pub(super) fn pack(opened: &Opened, id: Option<ReleaseId>) -> Result<Packed, EngineError> {
     let repository = super::git::origin(&opened.loaded.directory);
-    command::package(&opened.workspace, &opened.loaded, at.id, repository.as_deref())
+    command::package(&opened.workspace, &opened.loaded, id, repository.as_deref())
+}
+
+/// Where packages are sent, and which tags are moved there.
+pub(super) struct Sending {
+    pub(super) repository: Arc<dyn Repository>,
+    tags: Vec<Tag>,
+}
+
+impl Sending {
+    /// Finds out where to. Nothing is sent yet.
+    pub(super) async fn new(opened: &Opened, to: Option<&str>, tags: &[String]) -> Result<Self, EngineError> {
+        let tags = tags.iter().map(|tag| moving(tag)).collect::<Result<Vec<_>, _>>()?;
+        let place = target(opened, to)?;
+        let repository = client(&opened.workspace)?.open(&place).await?;
+        Ok(Self { repository, tags })
+    }
+
+    /// Sends a package.
+    pub(super) async fn send(
+        &self,
+        cli: &Cli,
+        opened: &Opened,
+        packed: &Packed,
+        force: bool,
+        lock_wait: Duration,
+    ) -> Result<(), EngineError> {
+        let request = PushRequest { tags: self.tags.clone(), force, lock_wait };
+        let digest = command::push(&opened.workspace, packed, &*self.repository, &request).await?;
+        say(cli, packed, "pushed", &format!("{}:{}", self.repository.place(), packed.tag()?), &digest.0)
+    }
 }
 
 fn say(cli: &Cli, packed: &Packed, verb: &str, place: &str, digest: &str) -> Result<(), EngineError> {
@@ -71,14 +105,9 @@ pub(super) async fn push(
     lock_wait: Duration,
 ) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
-    let tags = tags.iter().map(|tag| moving(tag)).collect::<Result<Vec<_>, _>>()?;
-    let place = target(&opened, to)?;
-    let client = client(&opened.workspace)?;
-    let packed = pack(&opened, at)?;
-    let repository = client.open(&place).await?;
-    let request = PushRequest { tags, force, lock_wait };
-    let digest = command::push(&opened.workspace, &packed, &*repository, &request).await?;
-    say(cli, &packed, "pushed", &format!("{place}:{}", packed.tag()?), &digest.0)?;
+    let sending = Sending::new(&opened, to, tags).await?;
+    let packed = pack(&opened, at.id)?;
+    sending.send(cli, &opened, &packed, force, lock_wait).await?;
     Ok(Exit::Done)
 }
 

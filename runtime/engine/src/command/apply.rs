@@ -13,6 +13,7 @@ use crate::witness;
 use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_graph::{Errands, Selection};
 use relrun_ledger::{Digest, Files, Git, ReleaseId, ReleaseKind, RunKind, StepId, Summary};
+use relrun_manifest::Version;
 use relrun_report::{RunFinished, RunVerdict};
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -34,6 +35,8 @@ pub struct ApplyRequest {
     pub description: Option<String>,
     /// What git knows of the work tree.
     pub git: Option<Git>,
+    /// Versions that are taken elsewhere: in the registry that it will be pushed to.
+    pub taken: Vec<Version>,
     /// The identity that a saved plan was made for.
     pub planned: Option<Digest>,
     /// Which release this one follows, where `retry -i` makes it.
@@ -182,7 +185,7 @@ fn draft<'a>(applied: &'a Applied, request: &ApplyRequest, files: Option<Files>)
         record: None,
         version: None,
         description: request.description.clone(),
-        made_of: MadeOf { git: request.git.clone(), files, taken_from: None },
+        made_of: MadeOf { git: request.git.clone(), files, taken_from: None, taken: request.taken.clone() },
     }
 }
 

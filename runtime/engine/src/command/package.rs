@@ -40,11 +40,14 @@ impl Packed {
     }
 }
 
-/// Packs a release: the one named, or the last. `repository` is where the source's repository is, where it says so.
+/// Packs a release: the one named, or the last that was made here. `repository` is where the source's repository is, where it says so.
 pub fn package(workspace: &Workspace, loaded: &Loaded, id: Option<ReleaseId>, repository: Option<&str>) -> Result<Packed, EngineError> {
     let name = loaded.manifest.package.name.value.to_string();
-    let id = find(workspace, &name, id)?;
-    let release = read(workspace, &name, built_as(&super::summaries(workspace, &name)?, id))?;
+    let summaries = super::summaries(workspace, &name)?;
+    // Without a name the last one that was made here is meant, whatever was brought somewhere since.
+    let made = summaries.iter().rev().find(|summary| summary.kind.is_made()).map(|summary| summary.release);
+    let id = find(workspace, &name, id.or(made))?;
+    let release = read(workspace, &name, built_as(&summaries, id))?;
     if let Some(digest) = &release.start.taken_from {
         let message = format!("{id} was not made here: it was taken from the package {digest}");
         return Err(EngineError::input(message, "push it from where it was made, or copy that package"));

@@ -38,13 +38,15 @@ pub(super) struct MadeOf {
     pub(super) git: Option<Git>,
     pub(super) files: Option<Files>,
     pub(super) taken_from: Option<PackageDigest>,
+    /// Versions that are taken elsewhere: in the registry that it will be pushed to.
+    pub(super) taken: Vec<Version>,
 }
 
 impl MadeOf {
     /// Returns what a record was made of.
     pub(super) fn of(record: &Release) -> Self {
         let Start { git, files, taken_from, .. } = &record.start;
-        Self { git: git.clone(), files: files.clone(), taken_from: taken_from.clone() }
+        Self { git: git.clone(), files: files.clone(), taken_from: taken_from.clone(), taken: Vec::new() }
     }
 }
 
@@ -101,7 +103,7 @@ impl Draft<'_> {
         let fence = locks.take(workspace, &release_key(&stream), Some(id), &tools.options.patience())?;
         let version = match &self.version {
             Some(version) => version.clone(),
-            None => next_version(&self.prepared.loaded.manifest.package.version.value, summaries),
+            None => next_version(&self.prepared.loaded.manifest.package.version.value, summaries, &self.made_of.taken),
         };
         let start = self.start(workspace, &package, id, version)?;
         let guard = (release_key(&stream), fence);
@@ -215,9 +217,10 @@ fn keep_components(workspace: &Workspace, prepared: &Prepared) -> Result<(), Eng
     Ok(())
 }
 
-/// Returns the version that a rule gives, beside those that this ledger gave.
-fn next_version(rule: &VersionRule, summaries: &[Summary]) -> String {
-    let taken: Vec<Version> = summaries.iter().filter_map(|summary| Version::parse(&summary.version).ok()).collect();
+/// Returns the version that a rule gives, beside those that this ledger gave and those that are taken elsewhere.
+fn next_version(rule: &VersionRule, summaries: &[Summary], elsewhere: &[Version]) -> String {
+    let own = summaries.iter().filter_map(|summary| Version::parse(&summary.version).ok());
+    let taken: Vec<Version> = own.chain(elsewhere.iter().cloned()).collect();
     rule.next(&taken).to_string()
 }
 
