@@ -63,13 +63,17 @@ impl Layout {
         self.write("index.json".as_ref(), &canonical_json(&index)?)
     }
 
+    /// Returns whether something else lies there. A directory that another process is only just making is empty, or has its blobs' folder.
+    fn is_foreign(&self) -> bool {
+        self.root.read_dir().is_ok_and(|mut entries| entries.next().is_some()) && !self.root.join("blobs").is_dir()
+    }
+
     fn make(&self) -> Result<(), RegistryError> {
         let mark = self.root.join(MARK);
         if mark.exists() {
             return Ok(());
         }
-        let foreign = self.root.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-        if foreign && !self.root.join("blobs").is_dir() {
+        if self.is_foreign() {
             return Err(self.malformed("it holds something else than an OCI image layout"));
         }
         fs::create_dir_all(self.root.join("blobs/sha256")).map_err(RegistryError::io("make", &self.root))?;
@@ -101,7 +105,7 @@ impl Layout {
     /// Returns the index; none where there is none yet.
     fn index(&self) -> Result<Option<ImageIndex>, RegistryError> {
         let Some(bytes) = read_small(&self.root.join("index.json"))? else {
-            return if self.root.join(MARK).exists() || !self.root.exists() {
+            return if self.root.join(MARK).exists() || !self.is_foreign() {
                 Ok(None)
             } else {
                 Err(self.malformed("it is no OCI image layout"))

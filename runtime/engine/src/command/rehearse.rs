@@ -8,7 +8,7 @@ use super::package::{published_of, short};
 use super::{BackRequest, Tools, destroy, read};
 use crate::given::Given;
 use crate::{EngineError, Loaded, Workspace};
-use relrun_ledger::{DeploymentKey, Deployments, EnvironmentState, Git, StepState, Summary};
+use relrun_ledger::{DeploymentKey, Deployments, EnvironmentState, Git, Release, StepState};
 use relrun_manifest::{Phase, Role, Version, VersionRule, following};
 use relrun_report::{ReportEvent, RunFinished, RunVerdict};
 
@@ -52,7 +52,7 @@ pub async fn rehearse(tools: Tools<'_>, loaded: Loaded, request: &RehearseReques
     let package = loaded.manifest.package.name.value.to_string();
     check_may(&tools.workspace, &loaded, &package, request)?;
     let scratch = scratch(&tools.workspace, &loaded, &package, request)?;
-    let asked = ApplyRequest {
+    let mut asked = ApplyRequest {
         environments: scratch.iter().cloned().collect(),
         phases: phases(&loaded, scratch.is_some(), request),
         inputs: request.inputs.clone(),
@@ -62,26 +62,28 @@ pub async fn rehearse(tools: Tools<'_>, loaded: Loaded, request: &RehearseReques
         taken: request.taken.clone(),
         ..ApplyRequest::default()
     };
-    if !request.force
-        && let Some(tried) = tried(&tools.workspace, &loaded, &asked).await?
-    {
-        return Ok(RunFinished {
-            package,
-            release: Some(tried.release.to_string()),
-            version: Some(tried.version),
-            verdict: RunVerdict::NothingToDo,
-            ..RunFinished::default()
-        });
+    if let Some(same) = same(&tools.workspace, &loaded, &asked).await?.filter(|_| !request.force) {
+        // What was made of another commit, or before this one was, is not what a release of this commit is.
+        asked.force = same.start.git != request.git;
+        if !asked.force && is_tried(&same, &asked) {
+            return Ok(RunFinished {
+                package,
+                release: Some(same.start.release.to_string()),
+                version: Some(same.start.version),
+                verdict: RunVerdict::NothingToDo,
+                ..RunFinished::default()
+            });
+        }
     }
     let Tools { workspace, options, emit } = tools;
     let first = Tools { workspace: workspace.clone(), options: options.clone(), emit: &mut *emit };
-    let finished = apply(first, loaded.clone(), &asked).await?;
+    let finished = Box::pin(apply(first, loaded.clone(), &asked)).await?;
     let went_well = matches!(finished.verdict, RunVerdict::Succeeded | RunVerdict::NothingToDo);
     let Some(environment) = scratch.filter(|_| went_well && !request.skip.contains(&Skip::Destroy)) else { return Ok(finished) };
     let (release, version) = (finished.release.clone(), finished.version.clone());
     emit(ReportEvent::RunFinished(Box::new(finished)));
     let back = BackRequest { release: None, environments: vec![environment], deployment: None };
-    let gone = destroy(Tools { workspace, options, emit }, loaded, &back).await?;
+    let gone = Box::pin(destroy(Tools { workspace, options, emit }, loaded, &back)).await?;
     Ok(RunFinished { release, version, ..gone })
 }
 
@@ -171,16 +173,17 @@ fn phases(loaded: &Loaded, is_tried: bool, request: &RehearseRequest) -> Vec<Str
     kept.map(|phase| phase.name.value.clone()).collect()
 }
 
-/// Returns the release of this very identity that was built, tried and destroyed: what failed was behind that.
-async fn tried(workspace: &Workspace, loaded: &Loaded, asked: &ApplyRequest) -> Result<Option<Summary>, EngineError> {
-    let Some(environment) = asked.environments.first() else { return Ok(None) };
+/// Returns the last release of this very identity.
+async fn same(workspace: &Workspace, loaded: &Loaded, asked: &ApplyRequest) -> Result<Option<Release>, EngineError> {
     let sought = identity_of(workspace, loaded.clone(), asked).await?.sought;
     let summaries = super::summaries(workspace, &sought.package)?;
-    let Some(last) = summaries.into_iter().rev().find(|summary| summary.identity == sought.identity) else { return Ok(None) };
-    if last.environments.get(environment).is_none_or(|there| there.state != EnvironmentState::Destroyed) {
-        return Ok(None);
-    }
-    let release = read(workspace, &sought.package, last.release)?;
+    let last = summaries.iter().rev().find(|summary| summary.identity == sought.identity);
+    last.map(|last| read(workspace, &sought.package, last.release)).transpose()
+}
+
+/// Returns whether a release was built, tried and destroyed: what failed then was behind that.
+fn is_tried(release: &Release, asked: &ApplyRequest) -> bool {
+    let is_gone = |environment: &String| release.environment(environment) == EnvironmentState::Destroyed;
     let mut wanted = release.step_ids().filter(|&step| release.start.steps[step.index()].environment.is_none() && release.is_wanted(step));
-    Ok(wanted.all(|step| matches!(release.step(step).state, StepState::Succeeded(_))).then_some(last))
+    asked.environments.first().is_some_and(is_gone) && wanted.all(|step| matches!(release.step(step).state, StepState::Succeeded(_)))
 }

@@ -1,0 +1,216 @@
+//! Packages in a real registry, with TLS and a password: pushed, read by another program, deployed where no sources are, and never replaced.
+
+use relrun_tests::registry::{RegistryServer, RegistrySetup};
+use relrun_tests::{Ran, Running, Sandbox};
+use std::fs;
+use std::process::Command;
+
+const MANIFEST: &str = r#"
+package "acme/shop" version="1.4.@"
+input "who" default="World"
+environment "staging" { host "web1" "file:hosts/staging" }
+step "site" plugin="build" {
+    reads "src/**"
+    writes "dist"
+    grant { run "cp" "-r" "src" "dist" }
+    config { command "cp" "-r" "src" "dist" }
+}
+phase "roll-out" environments="*" {
+    deploy "web" plugin="symlink-swap" {
+        grant { host "*" }
+        config { source "${step.site.dist}"; root "/srv/shop"; file "greeting.txt" "Hello ${input.who}!" }
+    }
+}
+"#;
+
+struct Registry(RegistryServer);
+
+impl Registry {
+    fn start() -> Self {
+        Self(RegistryServer::start(RegistrySetup { user: Some(("ada", "a-secret-word")), tls: true }))
+    }
+
+    /// Makes a project that knows this registry and its password.
+    fn project(&self) -> Sandbox {
+        let mut project = Sandbox::new();
+        let config = self.0.docker_config();
+        project.set("DOCKER_CONFIG", config.parent().unwrap().to_str().unwrap());
+        let place = format!("oci://{}/team", self.0.host());
+        project.write("relrun.kdl", &format!("registry \"{place}\" ca=\"{}\"\n", self.0.ca_file().display()));
+        project
+    }
+
+    /// Makes a project with sources.
+    fn sources(&self, page: &str) -> Sandbox {
+        let project = self.project();
+        project.write("release.kdl", MANIFEST);
+        project.write("src/index.html", page);
+        project
+    }
+
+    fn inspect(&self, tag: &str) -> String {
+        let certificates = self.0.ca_file().parent().unwrap().display().to_string();
+        let reference = format!("docker://{}/team/acme/shop:{tag}", self.0.host());
+        self.0.skopeo(&["inspect", "--raw", "--cert-dir", &certificates, &reference])
+    }
+}
+
+fn good(ran: Ran) -> String {
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    ran.output
+}
+
+fn refused(ran: &Ran, texts: &[&str]) {
+    assert_eq!(ran.code, 2, "{}", ran.output);
+    for text in texts {
+        assert!(ran.output.contains(text), "it should say {text:?}:\n{}", ran.output);
+    }
+}
+
+fn digest(output: &str) -> String {
+    let line = output.lines().find_map(|line| line.trim().strip_prefix("digest")).unwrap_or_else(|| panic!("no digest in:\n{output}"));
+    line.trim().to_owned()
+}
+
+/// Runs git as somebody, without what the machine's own settings say.
+fn git(project: &Sandbox, words: &[&str]) {
+    let who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main", "-c", "commit.gpgsign=false"];
+    let ran = Command::new("git").args(who).args(words).current_dir(project.root()).env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap();
+    assert!(ran.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&ran.stderr));
+}
+
+fn commit(project: &Sandbox, message: &str) {
+    git(project, &["add", "."]);
+    git(project, &["commit", "-q", "-m", message]);
+}
+
+#[test]
+fn a_package_goes_through_a_registry_to_a_machine_without_the_sources() {
+    let registry = Registry::start();
+    let here = registry.sources("one");
+    good(here.relrun(&["apply", "-e", "staging"]));
+    let pushed = good(here.relrun(&["push", "--tag", "prod-candidate"]));
+    assert!(!pushed.contains("a-secret-word"), "{pushed}");
+
+    // Another program reads it, under both tags, and finds what is attached to it.
+    let raw = registry.inspect("1.4.0");
+    assert_eq!(raw, registry.inspect("prod-candidate"));
+    assert!(raw.contains("application/vnd.relrun.package.v1"), "{raw}");
+    let attached = registry.inspect(&digest(&pushed).replace(':', "-"));
+    for kind in ["application/vnd.cyclonedx+json", "application/vnd.in-toto+json"] {
+        assert!(attached.contains(kind), "{attached}");
+    }
+
+    // Pushed again, it is the same; and built again elsewhere, it is the same too.
+    assert_eq!(digest(&good(here.relrun(&["push"]))), digest(&pushed));
+    let twin = registry.sources("one");
+    good(twin.relrun(&["apply", "-e", "staging"]));
+    assert_eq!(digest(&good(twin.relrun(&["push"]))), digest(&pushed));
+
+    let there = registry.project();
+    let deployed = good(there.relrun(&["apply", "acme/shop@1.4.@", "-e", "staging", "-i", "who=Ada"]));
+    assert!(!deployed.contains("site |"), "something was built:\n{deployed}");
+    assert_eq!(there.read("hosts/staging/srv/shop/current/index.html"), "one");
+    assert_eq!(there.read("hosts/staging/srv/shop/current/greeting.txt").trim(), "Hello Ada!");
+    let kept = there.read(".relrun/packages/acme/shop/index.json");
+    assert!(kept.contains("cyclonedx") && kept.contains("in-toto"), "what is attached comes too: {kept}");
+    // What was pulled needs no registry any more.
+    drop(registry);
+    good(there.relrun(&["apply", "acme/shop@1.4.0", "-e", "staging"]));
+    assert_eq!(there.read("hosts/staging/srv/shop/current/greeting.txt").trim(), "Hello World!");
+}
+
+#[test]
+fn a_version_with_another_content_is_never_replaced() {
+    let registry = Registry::start();
+    let (one, other) = (registry.sources("one"), registry.sources("other"));
+    for project in [&one, &other] {
+        good(project.relrun(&["apply", "-e", "staging"]));
+    }
+    let first = digest(&good(one.relrun(&["push"])));
+    let second = digest(&good(other.relrun(&["package"])));
+    assert_ne!(first, second);
+    for words in [&["push"][..], &["push", "--force"]] {
+        refused(&other.relrun(words), &[&first, &second, "1.4.0"]);
+    }
+    assert_eq!(format!("sha256:{}", sha256(registry.inspect("1.4.0").as_bytes())), first);
+    // The next version goes.
+    good(other.relrun(&["apply", "-e", "staging", "--force"]));
+    assert_eq!(good(other.relrun(&["push"])).matches("acme/shop@1.4.1").count(), 1);
+    let there = registry.project();
+    refused(&there.relrun(&["apply", "acme/shop@2.@", "-e", "staging"]), &["acme/shop@2.@ is not in", "1.4.1, 1.4.0"]);
+}
+
+#[test]
+fn of_two_that_push_one_version_one_wins_and_the_other_is_told() {
+    let registry = Registry::start();
+    let projects: Vec<Sandbox> = ["one", "other"].iter().map(|page| registry.sources(page)).collect();
+    for project in &projects {
+        good(project.relrun(&["apply", "-e", "staging"]));
+    }
+    // Into one layout directory, which compares and sets.
+    let folder = tempfile::tempdir().unwrap();
+    let place = format!("oci-layout:{}/shared", folder.path().display());
+    let running: Vec<_> = projects.iter().map(|project| project.start(&["push", "--to", &place])).collect();
+    let ran: Vec<Ran> = running.into_iter().map(Running::wait).collect();
+    let mut codes: Vec<i32> = ran.iter().map(|ran| ran.code).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [0, 2], "{ran:?}");
+    let lost = ran.iter().find(|ran| ran.code == 2).unwrap();
+    let won = ran.iter().find(|ran| ran.code == 0).unwrap();
+    assert!(lost.output.contains(&digest(&won.output)), "{}", lost.output);
+}
+
+#[test]
+fn a_dirty_tree_and_a_commit_that_was_released_are_refused() {
+    let registry = Registry::start();
+    let project = registry.sources("one");
+    git(&project, &["init", "-q"]);
+    project.write(".gitignore", ".relrun\nhosts\n");
+    commit(&project, "Greet everybody");
+    let released = good(project.relrun(&["release", "--scratch", "staging", "--git-tag"]));
+    assert!(released.contains("pushed acme/shop@1.4.0") && released.contains("tagged v1.4.0"), "{released}");
+    git(&project, &["rev-parse", "--verify", "v1.4.0"]);
+    refused(&project.relrun(&["release", "--scratch", "staging"]), &["was released already, as 1.4.0 (r1)", "--force"]);
+
+    project.write("src/index.html", "two");
+    refused(&project.relrun(&["release", "--scratch", "staging"]), &["the work tree differs from its commit", "--force"]);
+    good(project.relrun(&["apply", "-e", "staging"]));
+    refused(&project.relrun(&["push"]), &["differs from its commit", "--force"]);
+    let forced = good(project.relrun(&["push", "--force"]));
+    assert!(forced.contains("acme/shop@1.4.1"), "{forced}");
+    good(project.relrun(&["destroy", "-e", "staging", "--yes"]));
+    commit(&project, "Say two");
+    let next = good(project.relrun(&["release", "--scratch", "staging", "--git-tag"]));
+    // The same content was released of a dirty tree, so that this is another release.
+    assert!(next.contains("pushed acme/shop@1.4.2 (r3)") && next.contains("tagged v1.4.2"), "{next}");
+}
+
+#[test]
+fn a_package_that_was_tampered_with_is_refused() {
+    let project = Sandbox::new();
+    project.write("release.kdl", MANIFEST);
+    project.write("src/index.html", "one");
+    project.write("relrun.kdl", "registry \"oci-layout:registry\"\n");
+    good(project.relrun(&["apply", "-e", "staging"]));
+    good(project.relrun(&["push"]));
+    let blobs = project.path("registry/acme/shop/blobs/sha256");
+    let page =
+        fs::read_dir(&blobs).unwrap().map(|entry| entry.unwrap().path()).find(|path| fs::read(path).unwrap().starts_with(&[0x1f, 0x8b]));
+    let page = page.expect("the site's layer is there");
+    let mut bytes = fs::read(&page).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&page, bytes).unwrap();
+    project.write("elsewhere/relrun.kdl", "registry \"oci-layout:../registry\"\n");
+    let ran = project.relrun(&["--project", "elsewhere", "apply", "acme/shop@latest", "-e", "staging"]);
+    refused(&ran, &["is not what its digest says"]);
+    assert!(!project.path("elsewhere/hosts").exists());
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    let ran = Command::new("sha256sum").arg(file.path()).output().unwrap();
+    String::from_utf8(ran.stdout).unwrap().split_whitespace().next().unwrap().to_owned()
+}
