@@ -265,6 +265,9 @@ pub(crate) enum Command {
     /// The store of content.
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// The state of the project: its ledger, and the content that it names.
+    #[command(subcommand)]
+    State(StateCommand),
     /// Say what this machine can do for relrun.
     Doctor,
     /// Print completions for a shell.
@@ -564,6 +567,21 @@ pub(crate) enum LockCommand {
     Release {
         /// The lock, as `lock list` prints it.
         key: String,
+    },
+}
+
+/// `state`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// Write it all into one file; releases may run meanwhile.
+    Export {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Take it all in, into an empty project or an earlier state of the same.
+    Import {
+        /// The file.
+        file: PathBuf,
     },
 }
 

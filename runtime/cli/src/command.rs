@@ -13,6 +13,7 @@ mod release;
 mod releases;
 mod run;
 mod settings;
+mod state;
 
 pub(crate) use doctor::{completions, doctor};
 
@@ -75,6 +76,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Env(command) => settings::dispatch(cli, command).await,
         Command::Releases(command) => releases::dispatch(cli, command),
         Command::Lock(command) => lock::dispatch(cli, command),
+        Command::State(command) => state::dispatch(cli, command),
         Command::Cache(command) => cache::dispatch(cli, command),
         Command::Doctor => doctor(cli),
         Command::Completions { shell } => completions(*shell),

@@ -4,6 +4,7 @@ use crate::args::Cli;
 use relrun_engine::{BundledPlugin, EngineError, Given, GivenText, Workspace};
 use relrun_host::{CompileLimits, Compiler, Host, HostOptions};
 use relrun_ledger::{Actor, Digest};
+use relrun_manifest::{Project, StateSetting};
 use relrun_store::{LocalBlobStore, LocalCache, SqliteRunStore};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -28,14 +29,20 @@ pub(crate) struct Place {
 /// Opens the workspace of a manifest for what a command does.
 pub(crate) fn place(cli: &Cli, manifest: &Path, access: Access) -> Result<Place, EngineError> {
     let root = root(cli, manifest)?;
-    let folder = root.join(".relrun");
+    let project = relrun_engine::project(&root)?;
+    let own = root.join(".relrun");
+    let state = match &project.state {
+        Some(StateSetting::Folder(folder)) => shared(root.join(folder))?,
+        Some(StateSetting::Local) | None => own.clone(),
+    };
     match access {
-        Access::Look if !ledger_of(&folder).exists() => {
+        Access::Look if !ledger_of(&state).exists() => {
             let stand_in = tempfile::tempdir().map_err(|source| EngineError::io("make a folder for the time being", source))?;
-            Ok(Place { workspace: in_folder(root, stand_in.path(), Access::Write)?, _stand_in: Some(stand_in) })
+            let folders = Folders { state: stand_in.path().to_owned(), own: stand_in.path().to_owned() };
+            Ok(Place { workspace: in_folders(root, project, folders, Access::Write)?, _stand_in: Some(stand_in) })
         }
-        Access::Look => Ok(Place { workspace: in_folder(root, &folder, Access::Read)?, _stand_in: None }),
-        access => Ok(Place { workspace: in_folder(root, &folder, access)?, _stand_in: None }),
+        Access::Look => Ok(Place { workspace: in_folders(root, project, Folders { state, own }, Access::Read)?, _stand_in: None }),
+        access => Ok(Place { workspace: in_folders(root, project, Folders { state, own }, access)?, _stand_in: None }),
     }
 }
 
@@ -44,17 +51,45 @@ pub(crate) fn workspace(cli: &Cli, manifest: &Path, access: Access) -> Result<Ar
     place(cli, manifest, access).map(|place| place.workspace)
 }
 
-/// Opens a workspace with its stores in a folder. The host is made, and nothing compiled.
-fn in_folder(root: PathBuf, folder: &Path, access: Access) -> Result<Arc<Workspace>, EngineError> {
-    let stores = Stores::open(folder, access)?;
+/// Where a workspace keeps what it has.
+struct Folders {
+    /// The ledger and the content.
+    state: PathBuf,
+    /// What this machine can make again, and drafts.
+    own: PathBuf,
+}
+
+/// Refuses a folder that several machines may use at once: the ledger's shared memory, and how it sees that a holder of a lock died, end at the
+/// machine. FUSE is not among them, for what is behind it may be local.
+fn shared(folder: PathBuf) -> Result<PathBuf, EngineError> {
+    const SMB2: i64 = 0xfe53_4d42;
+    const CIFS: i64 = 0xff53_4d42;
+    const NETWORKS: [(i64, &str); 4] = [(0x6969, "NFS"), (0x517b, "SMB"), (SMB2, "SMB"), (CIFS, "SMB")];
+    let there = folder.ancestors().find(|ancestor| ancestor.exists());
+    let kind = there.and_then(|there| nix::sys::statfs::statfs(there).ok()).map(|found| i64::from(found.filesystem_type().0) & 0xffff_ffff);
+    match NETWORKS.iter().find(|(number, _)| Some(*number) == kind) {
+        None => Ok(folder),
+        Some((_, name)) => Err(EngineError::input(
+            format!("{} lies on {name}, where a ledger cannot be locked", folder.display()),
+            "keep it on a disk of one machine, and move it with `relrun state export` and `relrun state import`",
+        )),
+    }
+}
+
+/// Opens a workspace with its stores in folders. The host is made, and nothing compiled.
+fn in_folders(root: PathBuf, project: Project, folders: Folders, access: Access) -> Result<Arc<Workspace>, EngineError> {
+    let stores = Stores::open(&folders.state, access)?;
+    if access != Access::Read {
+        make(&folders.own)?;
+    }
     let relrun = std::env::current_exe().map_err(|source| EngineError::io("find relrun's own program", source))?;
-    let project = relrun_engine::project(&root)?;
     Ok(Arc::new(Workspace {
         root,
         project,
+        state: folders.state,
         runs: stores.runs,
         blobs: stores.blobs,
-        cache: LocalCache::open(&folder.join("cache")),
+        cache: LocalCache::open(&folders.own.join("cache")),
         stats: OnceLock::new(),
         host: Host::new(HostOptions {
             compile_cache: user_cache().map(|cache| cache.join("relrun").join("compiled")),

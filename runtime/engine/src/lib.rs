@@ -30,6 +30,7 @@ mod prepare;
 pub mod query;
 mod secrets;
 mod staging;
+pub mod state;
 mod survey;
 mod text;
 mod travel;

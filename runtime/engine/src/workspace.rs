@@ -31,6 +31,8 @@ impl BundledPlugin {
 pub struct Workspace {
     /// The project's root; `.relrun/` lies in it.
     pub root: PathBuf,
+    /// The folder of ledger and content: `.relrun/` of the root, or where `relrun.kdl` says.
+    pub state: PathBuf,
     /// Events, ids, locks.
     pub runs: Arc<dyn RunStore>,
     /// Content by digest.

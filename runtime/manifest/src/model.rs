@@ -58,10 +58,12 @@ pub struct Approvers {
 }
 
 /// Where the ledger lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StateSetting {
     /// In `.relrun/` of the project.
     Local,
+    /// In a folder elsewhere, relative to the project's root.
+    Folder(String),
 }
 
 /// `owner/name`.

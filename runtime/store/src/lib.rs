@@ -13,7 +13,7 @@ mod tree;
 pub use blob::BlobStore;
 pub use cache::{Globbed, LocalCache, StatCache, glob_files};
 pub use local::{GcMode, GcOptions, GcReport, LocalBlobStore, StoreStat, SweptBlob, VerifyReport};
-pub use run::{Batch, Durability, Holder, Lock, LockKey, LockRefused, LogLine, RunStore, StreamId};
+pub use run::{Batch, Durability, Holder, LedgerCopy, Lock, LockKey, LockRefused, LogLine, RunStore, StreamCopy, StreamId};
 pub use sqlite::SqliteRunStore;
 pub use tree::{CaptureMode, Entry, EntryKind, LaidOut, RestoreMode, Tree, capture, lay_out, restore, restore_tree, stage};
 

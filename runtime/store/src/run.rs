@@ -119,6 +119,30 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// Everything that a run store keeps, at one moment. Locks and requests to stop are of the processes there, and stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LedgerCopy {
+    /// The ledger's own id.
+    pub ledger_id: String,
+    /// The last fence that was given: hosts know it, so that the next one must be greater wherever the ledger lies.
+    pub last_fence: u64,
+    /// The last release id that each package gave.
+    pub packages: std::collections::BTreeMap<String, u32>,
+    /// The releases.
+    pub streams: std::collections::BTreeMap<StreamId, StreamCopy>,
+}
+
+/// One release of a [`LedgerCopy`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamCopy {
+    /// Its records as they are written, from the first.
+    pub records: Vec<String>,
+    /// Its summary as it is written.
+    pub summary: String,
+    /// Its log's lines as they are written.
+    pub log: Vec<String>,
+}
+
 /// Keeps events, ids and locks. Every method may block on a disk or a network.
 pub trait RunStore: Send + Sync {
     /// Returns the ledger's own id: 32 hexadecimal digits, made when the store was.
@@ -168,6 +192,13 @@ pub trait RunStore: Send + Sync {
 
     /// Breaks a lock, whoever holds it (`relrun lock release`).
     fn break_lock(&self, key: &LockKey) -> Result<bool, StoreError>;
+
+    /// Returns everything at one moment, also while others write.
+    fn copy(&self) -> Result<LedgerCopy, StoreError>;
+
+    /// Takes in what another store had, all or nothing, durably. Nothing that is here is changed or lost: where this store is no earlier state of
+    /// the very ledger, nor an empty one, what differs is returned instead.
+    fn take_in(&self, copy: &LedgerCopy) -> Result<Result<(), Vec<String>>, StoreError>;
 
     /// Asks the holder of a release to stop, or undo; read by its heartbeat.
     fn request_cancel(&self, stream: &StreamId, actor: &Actor) -> Result<(), StoreError>;

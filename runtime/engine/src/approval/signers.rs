@@ -37,9 +37,9 @@ impl Signers {
             if signer.namespaces.as_ref().is_some_and(|allowed| !matches_list(allowed, namespace)) {
                 why = format!("allows the key {{key}} other namespaces than `{namespace}`");
             } else if signer.after.is_some_and(|after| now < after) {
-                why = "allows the key {key} only later".to_owned();
+                "allows the key {key} only later".clone_into(&mut why);
             } else if signer.before.is_some_and(|before| now >= before) {
-                why = "no longer allows the key {key}".to_owned();
+                "no longer allows the key {key}".clone_into(&mut why);
             } else if wanted.is_empty()
                 && let Some(first) = signer.principals.iter().find(|principal| !principal.starts_with('!'))
             {
@@ -129,7 +129,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
         _ => return Err(wrong()),
     };
     let at = DateTime::strptime("%Y%m%d%H%M%S", padded).map_err(|_| wrong())?;
-    Ok(TimeZone::UTC.to_ambiguous_timestamp(at).compatible().map_err(|_| wrong())?)
+    TimeZone::UTC.to_ambiguous_timestamp(at).compatible().map_err(|_| wrong())
 }
 
 /// Whether a list of patterns holds a name, as OpenSSH has it: `*` and `?`, and a `!` before one that takes away.

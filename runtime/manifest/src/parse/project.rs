@@ -44,7 +44,12 @@ fn read_state(node: &Node, out: &mut Vec<Mistake>) -> Option<StateSetting> {
     if word.value == "local" {
         return Some(StateSetting::Local);
     }
+    if word.value.contains('/') {
+        return Some(StateSetting::Folder(word.value));
+    }
     let mistake = Mistake::new("relrun::manifest::state", word.span, format!("there is no state `{}`", word.value));
-    out.push(mistake.help("write `state \"local\"`: the ledger in `.relrun/` is meant, even in CI"));
+    out.push(mistake.help(
+        "write `state \"local\"` where the ledger in `.relrun/` is meant, even in CI, or a folder with a slash in it: `state \"../state\"`",
+    ));
     None
 }

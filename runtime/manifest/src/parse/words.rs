@@ -214,7 +214,7 @@ static REGISTRY_PLACE: Word = word(
     No,
     r#"registry "oci://registry.example.com""#,
 );
-static STATE: Word = word("state", Once, one("`local`"), &[], No, r#"state "local""#);
+static STATE: Word = word("state", Once, one("`local` or a folder"), &[], No, r#"state "local""#);
 static POLICY: Word = word("policy", Once, NONE, &[], Of(&[&ALLOW, &REFUSE, &APPROVERS, &FREEZE]), r#"policy { refuse "unconfined" }"#);
 static ALLOW: Word = word("allow", Once, NONE, &[], Of(CAPABILITIES), r#"allow { run "make" "**" }"#);
 static REFUSE: Word = word("refuse", Many, args(1, MANY, Text, "`unconfined`, `in-place`"), &[], No, r#"refuse "unconfined" "in-place""#);

@@ -11,6 +11,7 @@
 //!
 //! The write-ahead log needs shared memory, so all processes that use one file run under one kernel. The liveness of lock holders relies on it.
 
+mod copy;
 mod fault;
 mod holder;
 mod locks;
@@ -24,7 +25,7 @@ mod tests_locks;
 mod tests_open;
 mod writer;
 
-use crate::{Batch, Lock, LockKey, LockRefused, LogLine, RunStore, StoreError, StreamId};
+use crate::{Batch, LedgerCopy, Lock, LockKey, LockRefused, LogLine, RunStore, StoreError, StreamId};
 use fault::Fault;
 use holder::Process;
 use relrun_ledger::{Actor, Record, ReleaseId, StepId, Summary};
@@ -184,6 +185,15 @@ impl RunStore for SqliteRunStore {
 
     fn break_lock(&self, key: &LockKey) -> Result<bool, StoreError> {
         self.write("break a lock", |connection| locks::smash(connection, key))
+    }
+
+    fn copy(&self) -> Result<LedgerCopy, StoreError> {
+        copy::read(&mut self.writer().connection).map_err(self.explain("copy the ledger"))
+    }
+
+    fn take_in(&self, copy: &LedgerCopy) -> Result<Result<(), Vec<String>>, StoreError> {
+        let body = |connection: &rusqlite::Connection| copy::take_in(connection, copy);
+        self.writer().transaction(crate::Durability::Durable, body).map_err(self.explain("take a ledger in"))
     }
 
     fn request_cancel(&self, stream: &StreamId, actor: &Actor) -> Result<(), StoreError> {
