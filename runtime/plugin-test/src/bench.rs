@@ -1,6 +1,7 @@
 //! The bench: one component, the world around it, and the calls into it.
 
 use crate::record::{Record, Recorder};
+use relrun_confine::Launcher;
 use relrun_gate::{GateOptions, Secrets};
 use relrun_host::{
     CallLimits, Canceller, Change, CompileLimits, Compiler, ComponentBytes, ComponentSource, Context, Description, Health, Host, HostError,
@@ -76,6 +77,17 @@ pub struct Bench {
 }
 
 impl Bench {
+    fn host_with(launcher: Option<Launcher>) -> Host {
+        let options = HostOptions {
+            compile_cache: None,
+            compiler: Compiler::InProcess,
+            compile_limits: CompileLimits::default(),
+            launcher,
+            gate: GateOptions::default(),
+        };
+        Host::new(options)
+    }
+
     /// Puts a component of these bytes on a bench.
     pub fn new(component: &[u8]) -> Result<Self, BenchError> {
         let folder = tempfile::tempdir()?;
@@ -83,16 +95,9 @@ impl Bench {
             fs::create_dir(folder.path().join(name))?;
         }
         let blobs = Arc::new(LocalBlobStore::open(&folder.path().join("store"))?);
-        let options = HostOptions {
-            compile_cache: None,
-            compiler: Compiler::InProcess,
-            compile_limits: CompileLimits::default(),
-            launcher: None,
-            gate: GateOptions::default(),
-        };
         Ok(Self {
             runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?,
-            host: Host::new(options),
+            host: Self::host_with(None),
             component: ComponentSource { digest: Digest::of(component), bytes: ComponentBytes::Memory(component.into()) },
             folder,
             blobs,
@@ -120,6 +125,13 @@ impl Bench {
     /// Puts a built component on a bench.
     pub fn file(path: impl AsRef<Path>) -> Result<Self, BenchError> {
         Self::new(&fs::read(path)?)
+    }
+
+    /// Lets the plugin run the commands that it is granted, held by this `relrun`: a program has to start itself to hold one, and a test is
+    /// none.
+    pub fn commands(mut self, relrun: impl Into<PathBuf>) -> Self {
+        self.host = Self::host_with(Some(Launcher::new(relrun.into(), ["__confined"])));
+        self
     }
 
     /// Grants a capability, as a manifest writes it.
@@ -171,9 +183,11 @@ impl Bench {
         Ok(digest.to_string())
     }
 
-    /// Returns a file that was written below `/out`.
+    /// Returns a file that was written below `/out`, or that a command left under that name where it worked.
     pub fn output(&self, path: &str) -> Result<Vec<u8>, BenchError> {
-        Ok(fs::read(self.folder.path().join("out").join(path))?)
+        let written = self.folder.path().join("out").join(path);
+        let worked = self.folder.path().join("work").join(path);
+        Ok(fs::read(if written.exists() { written } else { worked })?)
     }
 
     /// Returns where a path of a host lies on this machine.

@@ -1,8 +1,8 @@
 //! Runs a built plugin in the real host, and records what it did: the test harness for plugins in any language.
 //!
 //! The component gets what a release would give it: its config is resolved, its requests are compared with the grants, and each host call
-//! goes through the host's own gates. The hosts of the environment are folders of a temporary directory. Commands are not run: they need
-//! a launcher, which only a program of its own can be; a plugin that runs some is tested by a release, as `examples/site` is.
+//! goes through the host's own gates. The hosts of the environment are folders of a temporary directory. Commands run where
+//! [`Bench::commands`] names a `relrun` that holds them.
 //!
 //! ```no_run
 //! use relrun_plugin_test::Bench;

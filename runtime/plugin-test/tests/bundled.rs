@@ -76,3 +76,34 @@ fn a_plugins_own_error_leaves_it_as_itself() {
     assert_eq!(failure.kind, FailureKind::Missing, "{}", failure.message);
     assert!(failure.message.contains("has no \"index.html\"; nothing was switched"), "{}", failure.message);
 }
+
+/// The relrun that was built beside this test.
+fn relrun() -> std::path::PathBuf {
+    let here = std::env::current_exe().unwrap();
+    let relrun = here.ancestors().nth(2).unwrap().join("relrun");
+    assert!(relrun.is_file(), "there is no {}: type `cargo build -p relrun` first", relrun.display());
+    relrun
+}
+
+#[test]
+fn build_runs_its_commands_over_what_is_staged() {
+    let config = json!({ "command": [["cp", "-r", "src", "dist"]] });
+    let bench = bench("build").commands(relrun()).grant(r#"run "cp" "-r" "src" "dist""#).unwrap();
+    let bench = bench.reads("work", &[("src/a.txt", "one")]).unwrap().writes("dist").unwrap();
+    let ran = bench.apply(&config).unwrap();
+    assert_eq!(bench.output("dist/a.txt").unwrap(), b"one");
+    assert_eq!((ran.reply.outputs["commands"].as_u64(), ran.used()), (Some(1), vec![r#"run "cp" "-r" "src" "dist""#.to_owned()]));
+}
+
+#[test]
+fn deploy_goes_up_and_down_and_takes_back_what_failed() {
+    let config = json!({ "up": [["true"], ["false"]], "down": [["true"]] });
+    let bench = bench("deploy").commands(relrun()).grant(r#"run "true""#).unwrap().grant(r#"run "false""#).unwrap();
+    let BenchError::Failed(failure) = bench.apply(&config).unwrap_err() else { panic!("the second command fails") };
+    assert!(failure.message.contains("`false` ended with exit code 1"), "{}", failure.message);
+    let up = json!({ "up": [["true"]], "down": [["true"]] });
+    let ran = bench.apply(&up).unwrap();
+    let receipt = ran.reply.receipt.clone().unwrap();
+    assert!(!ran.checkpoints().is_empty(), "a crash in the middle must be seen");
+    assert!(bench.undo(&up, receipt).unwrap().used().contains(&r#"run "true""#.to_owned()));
+}

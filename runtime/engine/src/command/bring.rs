@@ -40,7 +40,7 @@ pub(super) async fn bring(
     }
     tools.check_freeze(&prepared.loaded, &BTreeSet::from([environment.to_owned()]))?;
     let survey = Survey::beside(&tools.workspace, &prepared, record)?;
-    let identity = identity(record, &prepared.loaded, tools.workspace.runs.summaries(&record.start.package)?.len());
+    let identity = identity(record, &[command, environment], tools.workspace.runs.summaries(&record.start.package)?.len());
     let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
     let draft = Draft {
         prepared: &prepared,
@@ -63,10 +63,14 @@ pub(super) fn steps_in(prepared: &Prepared, environment: &str) -> BTreeSet<StepI
     prepared.graph.topological().filter(here).map(|node| StepId(node.0)).collect()
 }
 
-/// Each time that a record is brought somewhere is a release of its own, even the same record twice.
-fn identity(record: &Release, loaded: &Loaded, count: usize) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("relrun 2026 rollback identity v1");
-    hasher.update(&record.start.identity.0).update(&loaded.digest.0).update(&(count as u64).to_le_bytes());
+/// Returns the identity of a release that is made from a record: each is one of its own, even the same thing twice. `what` tells one kind from
+/// another, `count` is how many releases the package has.
+pub(super) fn identity(record: &Release, what: &[&str], count: usize) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("relrun 2026 identity of a release made from a record v1");
+    hasher.update(&record.start.identity.0).update(&(count as u64).to_le_bytes());
+    for text in what {
+        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    }
     hasher.finalize().into()
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Each run is a record of its own, which makes no deployment: what is active before is active after.
 
+use super::bring::identity;
 use super::start::{Draft, MadeOf};
 use super::{Tools, deployment_of, prepared_from, read};
 use crate::carry::Aim;
@@ -10,7 +11,7 @@ use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
 use crate::{EngineError, Loaded};
 use relrun_graph::{Errands, Selection};
-use relrun_ledger::{Digest, Release, ReleaseKind, RunKind, StepId};
+use relrun_ledger::{Release, ReleaseKind, RunKind, StepId};
 use relrun_manifest::{Manifest, Role};
 use relrun_report::RunFinished;
 use std::collections::BTreeSet;
@@ -49,7 +50,7 @@ pub async fn errand(tools: Tools<'_>, loaded: Loaded, request: &ErrandRequest) -
         survey: &survey,
         kind: ReleaseKind::Errand { of: active.release, environment: environment.clone(), name: name.clone() },
         lock: LockFile::of(&prepared.plugins),
-        identity: identity(&record, request, tools.workspace.runs.summaries(&package)?.len()),
+        identity: identity(&record, &["errand", name, environment], tools.workspace.runs.summaries(&package)?.len()),
         steps: Some(steps),
         record: Some(&record),
         version: Some(record.start.version.clone()),
@@ -86,12 +87,4 @@ fn steps(prepared: &Prepared, record: &Release, request: &ErrandRequest) -> Resu
 fn errands(manifest: &Manifest) -> Vec<&str> {
     let steps = manifest.phases.iter().flat_map(|phase| &phase.steps);
     steps.filter(|step| step.role == Role::Errand).map(|step| step.name.value.as_str()).collect()
-}
-
-/// Each run is a record of its own.
-fn identity(record: &Release, request: &ErrandRequest, count: usize) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("relrun 2026 errand identity v1");
-    hasher.update(&record.start.identity.0).update(request.name.as_bytes()).update(request.environment.as_bytes());
-    hasher.update(&(count as u64).to_le_bytes());
-    hasher.finalize().into()
 }

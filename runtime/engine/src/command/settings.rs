@@ -2,7 +2,7 @@
 //!
 //! What was set goes on with every later release of that environment: it is part of what stands there, and a rollback takes it back.
 
-use super::bring::steps_in;
+use super::bring::{identity, steps_in};
 use super::start::{Draft, MadeOf};
 use super::{Tools, prepared_from, read};
 use crate::given::Given;
@@ -11,9 +11,8 @@ use crate::prepare::LockFile;
 use crate::survey::Survey;
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::Selection;
-use relrun_ledger::{DeploymentKey, Deployments, Digest, Release, ReleaseId, ReleaseKind, Summary};
+use relrun_ledger::{DeploymentKey, Deployments, Release, ReleaseId, ReleaseKind, Summary};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// What is asked of `env set`, `env unset`, `env edit`.
 #[derive(Clone, Debug, Default)]
@@ -122,7 +121,7 @@ pub async fn stage(tools: Tools<'_>, loaded: Loaded, edit: &SettingsEdit) -> Res
         survey: &survey,
         kind: ReleaseKind::Settings { of: active.release, environment: edit.environment.clone() },
         lock: LockFile::of(&prepared.plugins),
-        identity: identity(&record, &edit.environment, &after, tools.workspace.runs.summaries(&package)?.len()),
+        identity: identity(&record, &["env", &edit.environment], tools.workspace.runs.summaries(&package)?.len()),
         steps: Some(steps),
         record: Some(&record),
         version: Some(record.start.version.clone()),
@@ -180,13 +179,4 @@ fn description(before: &Values, after: &Values) -> String {
         _ => None,
     });
     format!("env {}", words.collect::<Vec<_>>().join(" "))
-}
-
-/// Each is a release of its own, even the same settings twice.
-fn identity(record: &Release, environment: &str, set: &Values, count: usize) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("relrun 2026 settings identity v1");
-    let set: BTreeMap<&String, String> = set.iter().map(|(name, value)| (name, crate::fingerprint::canonical(value))).collect();
-    hasher.update(&record.start.identity.0).update(environment.as_bytes()).update(format!("{set:?}").as_bytes());
-    hasher.update(&(count as u64).to_le_bytes());
-    hasher.finalize().into()
 }
