@@ -92,7 +92,7 @@ fn build_runs_its_commands_over_what_is_staged() {
     let bench = bench.reads("work", &[("src/a.txt", "one")]).unwrap().writes("dist").unwrap();
     let ran = bench.apply(&config).unwrap();
     assert_eq!(bench.output("dist/a.txt").unwrap(), b"one");
-    assert_eq!((ran.reply.outputs["commands"].as_u64(), ran.used()), (Some(1), vec![r#"run "cp" "-r" "src" "dist""#.to_owned()]));
+    assert_eq!((ran.reply.outputs["commands"].as_u64(), ran.used()), (Some(1), vec![r#"run "cp" "-r" "src" "dist""#]));
 }
 
 #[test]
@@ -105,5 +105,5 @@ fn deploy_goes_up_and_down_and_takes_back_what_failed() {
     let ran = bench.apply(&up).unwrap();
     let receipt = ran.reply.receipt.clone().unwrap();
     assert!(!ran.checkpoints().is_empty(), "a crash in the middle must be seen");
-    assert!(bench.undo(&up, receipt).unwrap().used().contains(&r#"run "true""#.to_owned()));
+    assert!(bench.undo(&up, receipt).unwrap().used().contains(&r#"run "true""#));
 }
