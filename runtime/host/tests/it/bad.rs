@@ -67,8 +67,9 @@ async fn broken_answers_are_faults_of_the_plugin() {
 async fn a_resolve_without_end_ends() {
     let began = Instant::now();
     let error = HOST.resolve(&source(), &json!({ "do": "loop-in-resolve" })).await.expect_err("ended");
-    assert!(error.to_string().contains("CPU time"), "{error}");
-    // Ten seconds of CPU, on a machine that runs every other test beside this one.
+    // Ten seconds of CPU or thirty on the wall, whichever comes first on a machine that runs every other test beside this one.
+    let said = error.to_string();
+    assert!(said.contains("CPU time") || said.contains("longer than 30 s"), "{said}");
     assert!(began.elapsed() < Duration::from_mins(10));
 }
 
