@@ -6,6 +6,7 @@ mod approve;
 mod back;
 mod bring;
 mod deliver;
+mod due;
 mod errand;
 mod package;
 mod promote;
@@ -21,6 +22,7 @@ pub use apply::{Applied, ApplyRequest, apply, check, identity_of, is_done};
 pub use approve::{ApprovalRequest, Proof, approval_text, approve};
 pub use back::{BackRequest, destroy, undo};
 pub use deliver::{DeliverRequest, choose, deliver, kept, manifest_of, manifest_on_record, pull, versions};
+pub use due::{Gone, gone};
 pub use errand::{ErrandRequest, errand};
 pub use package::{Packed, PushRequest, keep, package, push};
 pub use promote::{PromoteRequest, Promotion, promote, promotion};
@@ -40,6 +42,7 @@ use crate::prepare::{LockFile, Prepared};
 use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_graph::{Errands, Selection};
 use relrun_ledger::{DeploymentKey, Deployments, Event, Release, ReleaseId, ReleaseKind, RunKind, Status, StepId, Summary};
+use relrun_manifest::Environment;
 use relrun_store::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -152,7 +155,7 @@ async fn prepared_from(
     let bytes = workspace.blobs.get(release.start.manifest)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut loaded = Loaded::new(workspace, Source::new(now.name.clone(), now.directory.clone(), text))?;
-    loaded.take_environments(now);
+    loaded.take_environments(now, recorded_environments(workspace, release)?);
     if release.start.taken_from.is_some() {
         crate::travel::lay_out(workspace, &mut loaded, release.start.files.as_ref())?;
     }
@@ -161,6 +164,17 @@ async fn prepared_from(
     })?;
     let inputs = inputs(&loaded);
     Prepared::new(workspace, loaded, inputs, Some(&lock), selection).await
+}
+
+/// Returns the environments as they were when a release was made: what is gone since was there.
+fn recorded_environments(workspace: &Workspace, release: &Release) -> Result<Vec<Environment>, EngineError> {
+    let Some(digest) = release.start.environments else { return Ok(Vec::new()) };
+    serde_json::from_slice(&workspace.blobs.get(digest)?).map_err(|error| {
+        EngineError::input(
+            format!("the environments of {} cannot be read: {error}", release.start.release),
+            "restore the ledger from a backup",
+        )
+    })
 }
 
 /// Takes the locks that a run on this release needs, in one order: the release, then its deployments sorted.
@@ -299,6 +313,16 @@ pub struct Tools<'a> {
 }
 
 impl Tools<'_> {
+    /// Returns the same tools, for one run of several.
+    fn again(&mut self) -> Tools<'_> {
+        Tools { workspace: Arc::clone(&self.workspace), options: self.options.clone(), emit: &mut *self.emit }
+    }
+
+    /// Tells the watchers how a run ended that is not the last.
+    fn tell(&mut self, finished: relrun_report::RunFinished) {
+        (self.emit)(relrun_report::ReportEvent::RunFinished(Box::new(finished)));
+    }
+
     /// Refuses to go forward where policy freezes one of these environments now.
     fn check_freeze(&self, loaded: &Loaded, environments: &BTreeSet<String>) -> Result<(), EngineError> {
         crate::freeze::check(&self.workspace, loaded, environments, self.options.break_glass.as_deref())

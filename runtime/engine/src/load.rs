@@ -74,11 +74,15 @@ impl Loaded {
     }
 
     /// Takes the environments as they are now, into a manifest of some time ago. One that is gone since stays what it was: what stands there can
-    /// still be undone and destroyed.
-    pub(crate) fn take_environments(&mut self, now: &Self) {
-        let gone = |environment: &Environment| now.environment(&environment.name.value).is_none();
-        let gone: Vec<Environment> = self.environments.iter().filter(|environment| gone(environment)).cloned().collect();
-        self.environments = now.environments.iter().cloned().chain(gone).collect();
+    /// still be undone and destroyed. `recorded` are those that it knew, from wherever they were.
+    pub(crate) fn take_environments(&mut self, now: &Self, recorded: Vec<Environment>) {
+        let then = std::mem::take(&mut self.environments);
+        self.environments.clone_from(&now.environments);
+        for environment in recorded.into_iter().chain(then) {
+            if self.environment(&environment.name.value).is_none() {
+                self.environments.push(environment);
+            }
+        }
     }
 
     /// Returns what globs are relative to.

@@ -1,14 +1,14 @@
 //! What `apply` would do: its own path without its effects. No pure step that misses the cache is run; what depends on one is known after it.
 
 use crate::ask::{Asker, Question};
-use crate::command::{Applied, ApplyRequest, identity_of};
+use crate::command::{Applied, ApplyRequest, Gone, gone, identity_of};
 use crate::given::Given;
 use crate::survey::{Survey, recall, why};
 use crate::values::{Known, output};
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::NodeId;
 use relrun_host::{Change, Operation, Reply};
-use relrun_ledger::{Deployments, Digest, Outcome, StepId, StepKind};
+use relrun_ledger::{Deployments, Digest, Outcome, ReleaseId, StepId, StepKind};
 use relrun_manifest::{Capability, Confine, Part, SecretTarget};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,6 +31,23 @@ pub struct Plan {
     pub request: PlannedRequest,
     /// The steps, in the graph's order.
     pub steps: Vec<PlannedStep>,
+    /// The environments that have what is asked for already, and by which release.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub standing: BTreeMap<String, ReleaseId>,
+    /// What would be destroyed, because its environment is declared no longer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub destroys: Vec<PlannedDestroy>,
+}
+
+/// A deployment that would be destroyed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlannedDestroy {
+    /// The environment.
+    pub environment: String,
+    /// The deployment.
+    pub deployment: String,
+    /// The release that stands there.
+    pub release: ReleaseId,
 }
 
 pub use relrun_ledger::Git;
@@ -118,6 +135,10 @@ pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest,
     let build = options.build;
     let mut planner = Planner { workspace, asker, build, outcomes: BTreeMap::new(), missing: BTreeMap::new() };
     let Applied { prepared, survey, sought, .. } = applied;
+    let destroys = if request.is_whole() { gone(workspace, &prepared.loaded)? } else { Vec::new() };
+    let planned_destroy =
+        |gone: Gone| PlannedDestroy { environment: gone.place.environment, deployment: gone.place.deployment, release: gone.release };
+    let destroys = destroys.into_iter().map(planned_destroy).collect();
     let mut planned = Vec::new();
     for node in prepared.graph.topological() {
         if sought.steps.as_ref().is_some_and(|steps| !steps.contains(&StepId(node.0))) {
@@ -144,6 +165,8 @@ pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest,
             deployment: request.deployment.clone(),
         },
         steps: planned,
+        standing: sought.standing,
+        destroys,
     })
 }
 

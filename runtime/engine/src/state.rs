@@ -126,6 +126,7 @@ fn gather(workspace: &Workspace, release: &Release, blobs: &mut BTreeMap<Digest,
 pub fn named(workspace: &Workspace, release: &Release) -> Result<BTreeSet<Digest>, EngineError> {
     let mut named = BTreeSet::from([release.start.manifest, release.start.lock]);
     named.extend(release.start.files.as_ref().map(|files| files.tree));
+    named.extend(release.start.environments);
     named.extend(components(&workspace.blobs.get(release.start.lock)?));
     for step in &release.steps {
         named.extend(step.config);

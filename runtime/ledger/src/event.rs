@@ -230,6 +230,9 @@ pub struct Start {
     pub manifest: Digest,
     /// The lock in the blob store.
     pub lock: Digest,
+    /// The environments as they were, in the blob store: one that is gone later can still be left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environments: Option<Digest>,
     /// The values that were given with `-i`.
     #[serde(default)]
     pub given: BTreeMap<String, Value>,

@@ -49,6 +49,16 @@ fn words(plan: &Plan, out: Option<&Path>) -> String {
             text += &format!("      may: {line}\n");
         }
     }
+    if !plan.standing.is_empty() || !plan.destroys.is_empty() {
+        text.push('\n');
+    }
+    for (environment, release) in &plan.standing {
+        text += &format!("{environment} has this already: {release}\n");
+    }
+    for gone in &plan.destroys {
+        let place = relrun_engine::words::place(&plan.package, &gone.environment, Some(&gone.deployment));
+        text += &format!("{} is destroyed in {place}, which is declared no longer\n", gone.release);
+    }
     let digest = plan.digest().short();
     match out {
         Some(out) => text + &format!("\nplan {digest} is in {0}\nhint: type `relrun apply {0}`\n", out.display()),

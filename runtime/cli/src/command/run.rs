@@ -4,7 +4,7 @@ use crate::args::{ApplyArgs, Cli, ManifestArg, Release, Run, Target};
 use crate::open::{self, Access, is_ci};
 use crate::show;
 use relrun_engine::command::{
-    self, ApplyRequest, BackRequest, ErrandRequest, PromoteRequest, Promotion, Resume, RollbackRequest, RunOptions, Tools, Word,
+    self, ApplyRequest, BackRequest, ErrandRequest, Gone, PromoteRequest, Promotion, Resume, RollbackRequest, RunOptions, Tools, Word,
 };
 use relrun_engine::plan::{PLAN_FORMAT, Plan};
 use relrun_engine::{EngineError, Exit, Loaded, Source, Stop, Workspace};
@@ -165,6 +165,10 @@ pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineErr
     let opened = Opened { loaded: Loaded::new(&workspace, source)?, workspace, _place: None };
     request.description = args.description.clone().or_else(|| super::git::commit_line(&opened.loaded.directory));
     request.git = super::git::facts(&opened.loaded.directory);
+    let gone = if request.is_whole() { command::gone(&opened.workspace, &opened.loaded)? } else { Vec::new() };
+    if !gone.is_empty() && !may_destroy(&opened, &gone, &args.run)? {
+        return Ok(Exit::Declined);
+    }
     carry(cli, opened, &args.run, args.no_cache, async |tools, loaded| command::apply(tools, loaded, &request).await).await
 }
 
@@ -261,6 +265,23 @@ pub(super) async fn destroy(cli: &Cli, manifest: &ManifestArg, request: &BackReq
         return Ok(Exit::Declined);
     }
     carry(cli, opened, run, false, async |tools, loaded| command::destroy(tools, loaded, request).await).await
+}
+
+/// Shows what would be destroyed, and asks. A CI system is never asked.
+fn may_destroy(opened: &Opened, gone: &[Gone], run: &Run) -> Result<bool, EngineError> {
+    let package = opened.package();
+    for Gone { place, release } in gone {
+        let place = relrun_engine::words::place(&package, &place.environment, Some(&place.deployment));
+        show::note(&format!("{release} stands in {place}, which is declared no longer: it is destroyed\n"))?;
+    }
+    if run.yes {
+        return Ok(true);
+    }
+    if is_ci() {
+        let message = "what stands in environments that are declared no longer would be destroyed, and in CI nobody is asked";
+        return Err(EngineError::input(message, "say `--yes`, or declare them again"));
+    }
+    confirmed("destroy it?")
 }
 
 /// Asks a person. Where none is there to answer, `--yes` must have been said.

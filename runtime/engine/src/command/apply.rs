@@ -1,6 +1,7 @@
 //! `apply`: a release of what the manifest, the inputs and the work tree are now.
 
 use super::again;
+use super::due::{Asked, Gone, gone_of};
 use super::same::{Same, Sought, find_same, find_same_at_rest};
 use super::start::{Draft, MadeOf};
 use super::{Taken, Tools};
@@ -15,7 +16,7 @@ use relrun_graph::{Errands, Selection};
 use relrun_ledger::{Digest, Files, Git, ReleaseId, ReleaseKind, RunKind, StepId, Summary};
 use relrun_manifest::Version;
 use relrun_report::{RunFinished, RunVerdict};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 /// What is asked of `apply` and `plan`.
@@ -70,11 +71,16 @@ async fn prepare(workspace: &Workspace, loaded: Loaded, inputs: Inputs, request:
     let lock = LockFile::of(&prepared.plugins);
     let environments = steps.as_ref().map(|steps| environments_of(&prepared, steps));
     let package = prepared.loaded.manifest.package.name.value.to_string();
-    let sought = Sought { package, identity: survey.identity(&prepared, &lock), steps, environments };
+    let declared = prepared.loaded.environments.iter().map(|environment| environment.name.value.clone()).collect();
+    let identity = survey.identity(&prepared, &lock);
+    let mut sought = Sought { package, identity, steps, environments, standing: BTreeMap::new(), declared };
+    if !request.force && request.follows.is_none() {
+        sought = Asked { workspace, prepared: &prepared, survey: &survey, lock: &lock }.leave_out_standing(sought)?;
+    }
     Ok(Applied { prepared, survey, lock, sought })
 }
 
-fn environments_of(prepared: &Prepared, steps: &BTreeSet<StepId>) -> BTreeSet<String> {
+pub(super) fn environments_of(prepared: &Prepared, steps: &BTreeSet<StepId>) -> BTreeSet<String> {
     let environment = |step: &StepId| prepared.environment(relrun_graph::NodeId(step.0));
     steps.iter().filter_map(environment).map(|environment| environment.name.value.clone()).collect()
 }
@@ -113,20 +119,42 @@ pub fn is_done(workspace: &Workspace, source: &Source, request: &ApplyRequest) -
     let asks_more = request.force || request.planned.is_some() || !request.inputs.unreadable.is_empty();
     let Some(sought) = (if asks_more { None } else { witness::recall(workspace, source, request) }) else { return Ok(None) };
     match find_same(workspace, &sought)? {
-        Same::Done(summary) => Ok(Some(nothing_to_do(&sought, &summary, began))),
-        Same::None(_) | Same::Goes(_) | Same::Unfinished(..) => Ok(None),
+        Same::Done(summary) if gone_for(workspace, request, &sought)?.is_empty() => Ok(Some(nothing_to_do(&sought, &summary, began))),
+        Same::Done(_) | Same::None(_) | Same::Goes(_) | Same::Unfinished(..) => Ok(None),
     }
 }
 
 /// Carries a release of what the manifest is now as far as it goes.
-pub async fn apply(tools: Tools<'_>, loaded: Loaded, request: &ApplyRequest) -> Result<RunFinished, EngineError> {
+///
+/// Then what stands in environments that are declared no longer is destroyed: whoever calls this must have shown it ([`super::gone`]).
+pub async fn apply(mut tools: Tools<'_>, loaded: Loaded, request: &ApplyRequest) -> Result<RunFinished, EngineError> {
     let began = Instant::now();
-    let applied = identity_of(&tools.workspace, loaded, request).await?;
+    let applied = identity_of(&tools.workspace, loaded.clone(), request).await?;
+    let gone = gone_for(&tools.workspace, request, &applied.sought)?;
     // What is laid into the work tree is looked at each time, so that it takes more than a witness to know that there is nothing to do.
     if !again::is_laid_out(&applied.prepared) {
         witness::keep(&tools.workspace, &applied, request);
     }
-    carry(tools, applied, request, began).await
+    let finished = carry(tools.again(), applied, request, began).await?;
+    match finished.verdict {
+        RunVerdict::Succeeded | RunVerdict::NothingToDo => super::back::destroy_gone(tools, &loaded, &gone, finished).await,
+        _ => Ok(finished),
+    }
+}
+
+/// Returns what a request is to destroy: only a whole one takes anything away.
+fn gone_for(workspace: &Workspace, request: &ApplyRequest, sought: &Sought) -> Result<Vec<Gone>, EngineError> {
+    if !request.is_whole() {
+        return Ok(Vec::new());
+    }
+    Ok(gone_of(&super::summaries(workspace, &sought.package)?, &sought.declared))
+}
+
+impl ApplyRequest {
+    /// Whether it asks for everything that the manifest declares.
+    pub fn is_whole(&self) -> bool {
+        self.environments.is_empty() && self.phases.is_empty()
+    }
 }
 
 /// Carries a release whose inputs are typed already.

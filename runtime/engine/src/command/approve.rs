@@ -105,7 +105,7 @@ fn named(release: &Release, asked: &str) -> Result<String, EngineError> {
 fn is_for_others(workspace: &Workspace, now: &Loaded, release: &Release, gate: &str) -> Result<bool, EngineError> {
     let text = String::from_utf8_lossy(&workspace.blobs.get(release.start.manifest)?).into_owned();
     let mut then = Loaded::new(workspace, Source::new(now.name.clone(), now.directory.clone(), text))?;
-    then.take_environments(now);
+    then.take_environments(now, super::recorded_environments(workspace, release)?);
     let gates = then.environments.iter().flat_map(|environment| then.manifest.phases.iter().map(move |phase| (environment, phase)));
     Ok(gates.flat_map(|(environment, phase)| approval::gates(environment, phase)).any(|known| known.name == gate && known.not_author))
 }

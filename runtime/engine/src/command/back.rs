@@ -1,11 +1,12 @@
 //! `undo` and `destroy`: the way back, by hand.
 
+use super::due::Gone;
 use super::{Taken, Tools, read, snapshot, summaries};
 use crate::carry::Aim;
 use crate::survey::Survey;
 use crate::{EngineError, Loaded};
 use relrun_ledger::{DeploymentKey, Deployments, EnvironmentState, Release, ReleaseId, RunKind, StepId};
-use relrun_report::RunFinished;
+use relrun_report::{RunFinished, RunVerdict};
 use std::collections::BTreeSet;
 
 /// What is asked of `undo` and `destroy`.
@@ -59,6 +60,35 @@ pub async fn destroy(tools: Tools<'_>, loaded: Loaded, request: &BackRequest) ->
     };
     let release = read(&tools.workspace, &package, id)?;
     go(tools, loaded, release, &BTreeSet::from([environment.clone()]), (RunKind::Destroy, Aim::Destroy, "destroy")).await
+}
+
+/// Destroys what stands in environments that are declared no longer, one after another. Where a step of one fails the others still go.
+/// `before` is what was done before it; the last run's end is returned, the others' are told.
+pub(super) async fn destroy_gone(
+    mut tools: Tools<'_>,
+    loaded: &Loaded,
+    gone: &[Gone],
+    before: RunFinished,
+) -> Result<RunFinished, EngineError> {
+    let mut ended = before;
+    let mut failed = None;
+    for Gone { place, .. } in gone {
+        let request =
+            BackRequest { release: None, environments: vec![place.environment.clone()], deployment: Some(place.deployment.clone()) };
+        tools.tell(ended);
+        ended = Box::pin(destroy(tools.again(), loaded.clone(), &request)).await?;
+        if ended.verdict != RunVerdict::Destroyed {
+            failed = Some(ended.clone());
+        }
+    }
+    match failed {
+        // A later one that went well must not hide it.
+        Some(failed) if ended.verdict == RunVerdict::Destroyed => {
+            tools.tell(ended);
+            Ok(failed)
+        }
+        _ => Ok(ended),
+    }
 }
 
 async fn go(

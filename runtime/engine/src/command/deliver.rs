@@ -196,6 +196,7 @@ fn record_of(workspace: &Workspace, package: &Package, request: &DeliverRequest)
         identity: Digest::of(digest.as_bytes()),
         manifest: packed.manifest,
         lock,
+        environments: None,
         given: packed.given.clone(),
         inputs: packed.inputs.clone(),
         set: BTreeMap::new(),

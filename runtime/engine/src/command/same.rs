@@ -5,7 +5,7 @@ use crate::{EngineError, Workspace};
 use relrun_ledger::{DeploymentKey, Deployments, Digest, EnvironmentState, ReleaseId, Status, StepId, StepState, Summary, Verdict};
 use relrun_store::StreamId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which release is sought, and which part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,18 @@ pub struct Sought {
     pub steps: Option<BTreeSet<StepId>>,
     /// The environments of these steps; absent: all.
     pub environments: Option<BTreeSet<String>>,
+    /// The environments that have what is asked for by another release, which are not among these steps.
+    pub standing: BTreeMap<String, ReleaseId>,
+    /// Every environment that is declared.
+    pub declared: BTreeSet<String>,
+}
+
+impl Sought {
+    /// Returns the release that has all that is bound to an environment, where nothing else is due.
+    fn stands_elsewhere(&self) -> Option<ReleaseId> {
+        let is_all = self.environments.as_ref().is_some_and(BTreeSet::is_empty);
+        self.standing.values().copied().max().filter(|_| is_all)
+    }
 }
 
 /// What the ledger knows of this identity.
@@ -44,7 +56,10 @@ pub(super) fn find_same_at_rest(tools: &Tools<'_>, sought: &Sought) -> Result<Sa
 
 pub(super) fn find_same(workspace: &Workspace, sought: &Sought) -> Result<Same, EngineError> {
     let summaries = super::summaries(workspace, &sought.package)?;
-    let Some(summary) = summaries.iter().rev().find(|summary| summary.identity == sought.identity) else { return Ok(Same::None(0)) };
+    let Some(summary) = summaries.iter().rev().find(|summary| summary.identity == sought.identity) else {
+        let elsewhere = sought.stands_elsewhere().and_then(|id| summaries.iter().find(|summary| summary.release == id));
+        return Ok(elsewhere.map_or(Same::None(0), |summary| Same::Done(Box::new(summary.clone()))));
+    };
     let deployments = Deployments::of(&summaries);
     let id = summary.release;
     if overtaken(&deployments, sought, summary) {
@@ -63,6 +78,11 @@ pub(super) fn find_same(workspace: &Workspace, sought: &Sought) -> Result<Same, 
     let is_at_rest = release.status != Status::Running;
     if is_at_rest && selected.iter().all(|&step| matches!(release.step(step).state, StepState::Succeeded(_))) {
         return Ok(Same::Done(Box::new(summary.clone())));
+    }
+    // What was destroyed was meant to go; asked for again, it is another release.
+    let gone = |step: &StepId| matches!(release.step(*step).state, StepState::Waiting | StepState::Succeeded(_) | StepState::Destroyed);
+    if release.status == Status::Ended(Verdict::Destroyed) && selected.iter().all(gone) {
+        return Ok(Same::None(made(&summaries, sought.identity)));
     }
     let untouched = |step: &StepId| matches!(release.step(*step).state, StepState::Waiting | StepState::Succeeded(_));
     if release.status == Status::Ended(Verdict::Succeeded) && selected.iter().all(untouched) {

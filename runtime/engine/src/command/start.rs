@@ -134,6 +134,9 @@ impl Draft<'_> {
         let loaded = &self.prepared.loaded;
         let lock = serde_json::to_vec(&self.lock)
             .map_err(|error| EngineError::input(format!("the lock cannot be written: {error}"), "this is a fault of relrun; report it"))?;
+        let environments = serde_json::to_vec(&loaded.environments).map_err(|error| {
+            EngineError::input(format!("the environments cannot be written: {error}"), "this is a fault of relrun; report it")
+        })?;
         keep_components(workspace, self.prepared)?;
         Ok(Start {
             release: id,
@@ -143,6 +146,7 @@ impl Draft<'_> {
             identity: self.identity,
             manifest: workspace.blobs.put(loaded.text.as_bytes())?,
             lock: workspace.blobs.put(&lock)?,
+            environments: Some(workspace.blobs.put(&environments)?),
             given: self.prepared.inputs.given.clone(),
             inputs: self.prepared.inputs.free.clone(),
             settings: self.prepared.inputs.bound.clone(),

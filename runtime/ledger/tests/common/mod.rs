@@ -53,6 +53,7 @@ pub(crate) fn start(number: u32, steps: Vec<StepDecl>) -> Start {
         identity: digest("identity"),
         manifest: digest("manifest"),
         lock: digest("lock"),
+        environments: None,
         given: BTreeMap::from([("who".into(), json!("World"))]),
         inputs: BTreeMap::from([("who".into(), json!("World"))]),
         set: BTreeMap::new(),
