@@ -1,5 +1,7 @@
 //! Packages in a real registry, with TLS and a password: pushed, read by another program, deployed where no sources are, and never replaced.
 
+#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
+
 use relrun_tests::registry::{RegistryServer, RegistrySetup};
 use relrun_tests::{Ran, Running, Sandbox};
 use std::fs;

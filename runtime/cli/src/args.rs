@@ -188,7 +188,7 @@ pub(crate) enum Command {
     Push {
         #[command(flatten)]
         at: Release,
-        /// Where to: oci://REGISTRY/REPOSITORY or oci-layout:DIRECTORY; by default what the manifest's `publish` says, or relrun.kdl's `registry`.
+        /// Where to: `oci://REGISTRY/REPOSITORY` or `oci-layout:DIRECTORY`; by default what the manifest's `publish` says, or relrun.kdl's `registry`.
         #[arg(long, value_name = "PLACE")]
         to: Option<String>,
         /// A tag that moves, such as prod-candidate; may be given more than once.

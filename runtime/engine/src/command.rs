@@ -366,6 +366,7 @@ impl Tools<'_> {
             emit: self.emit,
             workspace: self.workspace,
         })?;
-        carrier.run().await
+        // A carrier is large; it lives on the heap.
+        Box::pin(carrier.run()).await
     }
 }

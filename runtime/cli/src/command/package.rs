@@ -174,9 +174,16 @@ fn client(workspace: &Workspace) -> Result<Client, EngineError> {
         docker_config: docker_config(),
         ca_files: registries.iter().filter_map(|registry| Some(workspace.root.join(registry.ca.as_ref()?))).collect(),
         plain_http: registries.iter().filter(|registry| registry.plain_http).filter_map(|registry| host(&registry.place)).collect(),
+        proxy: proxy(),
         ..ClientOptions::default()
     };
     Ok(Client::new(options)?)
+}
+
+/// Returns the proxy for what is not on this machine. One that cannot be read is none.
+fn proxy() -> Option<url::Url> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    set("HTTPS_PROXY").or_else(|| set("https_proxy"))?.parse().ok()
 }
 
 fn docker_config() -> Option<PathBuf> {

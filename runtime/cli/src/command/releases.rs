@@ -130,6 +130,9 @@ fn show_one(cli: &Cli, at: &At) -> Result<(), EngineError> {
         ("status", words::status(&release.status).to_owned()),
         ("created", format!("{} by {}", time(release.created), who(&start.actor))),
         ("about", start.description.clone().unwrap_or_default()),
+        ("commit", commit(start.git.as_ref())),
+        ("package", start.taken_from.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("pushed", release.published.iter().map(|(place, digest)| format!("{place} {digest}")).collect::<Vec<_>>().join(" ")),
         ("identity", start.identity.to_string()),
         ("inputs", start.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")),
     ] {
@@ -185,6 +188,10 @@ fn approvals_json(release: &Release) -> Vec<serde_json::Value> {
         json
     };
     release.approved.iter().map(one).collect()
+}
+
+fn commit(git: Option<&relrun_ledger::Git>) -> String {
+    git.map_or_else(String::new, |git| format!("{}{}", git.commit, if git.dirty { ", with changes" } else { "" }))
 }
 
 /// Why a step failed that was undone since.

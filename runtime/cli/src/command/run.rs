@@ -216,7 +216,7 @@ pub(super) async fn resume(cli: &Cli, at: &Release, run: &Run) -> Result<Exit, E
 pub(super) async fn cancel(cli: &Cli, at: &Release, run: &Run) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
     let id = which(&opened, at)?;
-    let exit = carry(cli, opened, run, false, async |tools, loaded| command::cancel(tools, loaded, id).await).await?;
+    let exit = carry(cli, opened, run, false, async |tools, loaded| Box::pin(command::cancel(tools, loaded, id)).await).await?;
     // For this command a cancelled release is what was asked for.
     Ok(if exit == Exit::Interrupted { Exit::Done } else { exit })
 }

@@ -95,7 +95,7 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
     let (id, to) = (promotion.release.release, &promotion.request.to);
     let record = &promotion.record;
     if promotion.is_settings() && promotion.release.status == Status::Ended(Verdict::Staged) {
-        return Box::pin(resume(tools, loaded, Some(id), Resume::Continue)).await;
+        return resume(tools, loaded, Some(id), Resume::Continue).await;
     }
     let mut sets = if promotion.is_settings() {
         record.start.set.clone()
