@@ -7,19 +7,28 @@ use crate::show;
 use relrun_engine::command::{self, DeliverRequest, Packed, PushRequest};
 use relrun_engine::{EngineError, Exit, Workspace};
 use relrun_ledger::ReleaseId;
-use relrun_manifest::{PackageReference, Project, VersionSelector, Wanted};
+use relrun_manifest::{PackageName, PackageReference, Project, VersionSelector, Wanted};
 use relrun_package::Package;
 use relrun_registry::{Client, ClientOptions, LAYOUT_PREFIX, Layout, Name, Place, Reference, Repository, Tag, pack_layout};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Returns the package that an argument names; none where it is a file, or names none.
-pub(super) fn named(argument: &Path) -> Option<PackageReference> {
-    if argument.exists() {
-        return None;
+/// Returns the package that an argument names; none where it is a file, or has nothing of a package's name.
+pub(super) fn named(argument: &Path) -> Result<Option<PackageReference>, EngineError> {
+    let Some(text) = argument.to_str().filter(|_| !argument.exists()) else { return Ok(None) };
+    match text.split_once('@') {
+        Some((name, _)) if name.parse::<PackageName>().is_ok() => read(text).map(Some),
+        _ => Ok(None),
     }
-    argument.to_str()?.parse().ok()
+}
+
+fn read(text: &str) -> Result<PackageReference, EngineError> {
+    text.parse().map_err(|error: relrun_manifest::BadReference| {
+        let help =
+            "write OWNER/NAME@WHICH, such as `acme/shop@1.4.2`, `acme/shop@1.4.@`, `acme/shop@latest` or `acme/shop@tag:prod-candidate`";
+        EngineError::input(error.to_string(), help)
+    })
 }
 
 pub(super) async fn package(cli: &Cli, at: &Release, out: Option<&Path>) -> Result<Exit, EngineError> {
@@ -192,12 +201,7 @@ fn docker_config() -> Option<PathBuf> {
 }
 
 pub(super) async fn pull(cli: &Cli, package: &str, from: Option<&str>) -> Result<Exit, EngineError> {
-    let reference: PackageReference = package.parse().map_err(|error: relrun_manifest::BadReference| {
-        EngineError::input(
-            error.to_string(),
-            "write OWNER/NAME@VERSION, such as `acme/shop@1.4.2`, `acme/shop@latest` or `acme/shop@tag:prod-candidate`",
-        )
-    })?;
+    let reference = read(package)?;
     let workspace = open::workspace(cli, Path::new("release.kdl"), Access::Write)?;
     let package = fetch(&workspace, &reference, from).await?;
     let record = &package.record;

@@ -148,7 +148,7 @@ fn refuse_local_ledger_in_ci(opened: &Opened) -> Result<(), EngineError> {
 }
 
 pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineError> {
-    if let Some(reference) = super::package::named(&args.target.manifest) {
+    if let Some(reference) = super::package::named(&args.target.manifest)? {
         return super::package::apply(cli, args, reference).await;
     }
     let (manifest, mut request) = match saved_plan(&args.target.manifest)? {
