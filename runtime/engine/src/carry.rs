@@ -10,11 +10,13 @@ mod sink;
 mod start;
 mod tally;
 mod undo;
+mod word;
 
 pub(crate) use job::{Secrecy, granted_variables, limits};
 
 use crate::journal::Journal;
 use crate::locks::{HEARTBEAT, Locks};
+use crate::notify::Told;
 use crate::prepare::Prepared;
 use crate::survey::Survey;
 use crate::{EngineError, Workspace};
@@ -22,6 +24,7 @@ use job::{Job, JobEnd};
 use relrun_graph::{NodeId, Schedule};
 use relrun_host::{CancelToken, Canceller};
 use relrun_ledger::{Event, Failure, FailureKind, Finding, Origin, Outcome, Release, ReleaseKind, StepId, StepState, Verdict};
+use relrun_manifest::Occasion;
 use relrun_report::{OperationName, ReportEvent, RunFinished, StepResult};
 use sink::Message;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -212,6 +215,7 @@ impl<'e> Carrier<'e> {
     /// Carries it as far as it goes.
     pub(crate) async fn run(mut self) -> Result<RunFinished, EngineError> {
         self.announce();
+        let told = self.tell(Occasion::Started);
         self.begin_recovery()?;
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         let mut inbox = Vec::new();
@@ -229,7 +233,7 @@ impl<'e> Carrier<'e> {
                 () = until(self.deadline) => break,
             }
         }
-        self.finish()
+        self.finish(told).await
     }
 
     fn announce(&mut self) {
@@ -444,12 +448,17 @@ impl<'e> Carrier<'e> {
         if let StepState::Succeeded(outcome) = &step.state { Some(outcome) } else { None }
     }
 
-    fn finish(mut self) -> Result<RunFinished, EngineError> {
+    async fn finish(mut self, told: Option<Told>) -> Result<RunFinished, EngineError> {
         let verdict = self.verdict();
+        self.describe()?;
         if self.running.is_empty() {
             self.journal.note(Event::RunEnded { verdict: verdict.clone() })?;
         }
         self.journal.flush_with_summary()?;
+        self.heard(told).await?;
+        // Only now, so that nobody hears of the end before the beginning.
+        let last = self.occasion(&verdict).and_then(|occasion| self.tell(occasion));
+        self.heard(last).await?;
         let finished = self.tally.finish(&self.journal, &verdict, self.began.elapsed());
         drop(self.locks);
         Ok(finished)

@@ -25,6 +25,7 @@ mod journal;
 mod load;
 mod locks;
 mod look;
+mod notify;
 pub mod plan;
 mod prepare;
 pub mod query;

@@ -3,8 +3,9 @@
 use crate::carry::Secrecy;
 use crate::{EngineError, Loaded, Workspace};
 use relrun_gate::{Masker, Secrets};
-use relrun_manifest::{Mistake, Secret, SecretSource};
+use relrun_manifest::{Mistake, SecretSource};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Reads every secret.
@@ -12,7 +13,7 @@ pub(crate) fn read(workspace: &Workspace, loaded: &Loaded) -> Result<Arc<Secrecy
     let mut values = BTreeMap::new();
     let mut mistakes = Vec::new();
     for secret in &loaded.manifest.secrets {
-        match read_one(workspace, loaded, secret) {
+        match read_one(workspace, &loaded.directory, &secret.from.value) {
             Ok(value) => drop(values.insert(secret.name.value.clone(), value)),
             Err(reason) => mistakes.push(
                 Mistake::new(
@@ -33,11 +34,12 @@ pub(crate) fn read(workspace: &Workspace, loaded: &Loaded) -> Result<Arc<Secrecy
     Ok(Arc::new(Secrecy { secrets, masker }))
 }
 
-fn read_one(workspace: &Workspace, loaded: &Loaded, secret: &Secret) -> Result<String, String> {
-    let value = match &secret.from.value {
+/// Reads one secret; a file is relative to a directory.
+pub(crate) fn read_one(workspace: &Workspace, directory: &Path, from: &SecretSource) -> Result<String, String> {
+    let value = match from {
         SecretSource::Env(name) => workspace.variables.get(name).cloned().ok_or_else(|| format!("the variable {name} is not set"))?,
         SecretSource::File(path) => {
-            let text = std::fs::read_to_string(loaded.directory.join(path)).map_err(|error| format!("{path}: {error}"))?;
+            let text = std::fs::read_to_string(directory.join(path)).map_err(|error| format!("{path}: {error}"))?;
             text.trim_end_matches(['\r', '\n']).to_owned()
         }
         SecretSource::Command(argv) => ask(argv)?,

@@ -20,6 +20,8 @@ pub struct Manifest {
     pub environments: Vec<Environment>,
     /// The phases, in file order; a step outside any phase is one of its own.
     pub phases: Vec<Phase>,
+    /// Who is to hear of its releases.
+    pub notify: Vec<Notify>,
 }
 
 /// The project's `relrun.kdl`.
@@ -33,6 +35,8 @@ pub struct Project {
     pub policy: crate::Policy,
     /// Where packages are found and pushed, in file order.
     pub registries: Vec<RegistryDecl>,
+    /// Who is to hear of all releases.
+    pub notify: Vec<Notify>,
 }
 
 /// A `registry` node: `PLACE/OWNER/NAME` is where a package lies.
@@ -94,6 +98,64 @@ pub struct Package {
     pub include: Vec<Spanned<String>>,
     /// Where it is pushed.
     pub publish: Option<Spanned<String>>,
+    /// What is said of a release, by name.
+    pub metadata: Vec<Metadata>,
+}
+
+/// A `metadata` node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Its value.
+    pub value: Spanned<Scalar>,
+}
+
+/// A `notify` node: somebody who is to hear of releases.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notify {
+    /// Where it is sent.
+    pub url: Spanned<String>,
+    /// Scheme, host and port of it.
+    pub origin: crate::Origin,
+    /// About what.
+    pub on: Vec<Occasion>,
+    /// The key of the signature.
+    pub secret: Option<SecretSource>,
+    /// Whether it may be a loopback, private or link-local address.
+    pub private: bool,
+}
+
+/// What somebody may hear of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Occasion {
+    /// A command took the release up.
+    Started,
+    /// It waits for a person.
+    Waiting,
+    /// It failed.
+    Failed,
+    /// It was carried to its end.
+    Succeeded,
+    /// It was undone, or a rollback brought an earlier one back.
+    RolledBack,
+}
+
+impl Occasion {
+    /// Every one with its word.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("started", Self::Started),
+        ("waiting", Self::Waiting),
+        ("failed", Self::Failed),
+        ("succeeded", Self::Succeeded),
+        ("rolled-back", Self::RolledBack),
+    ];
+
+    /// Returns its word.
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, occasion)| *occasion == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// A `plugin` node.

@@ -41,6 +41,7 @@ fn list(cli: &Cli, manifest: &ManifestArg) -> Result<(), EngineError> {
     if summaries.is_empty() {
         return show::print(super::inspect::NOTHING);
     }
+    let has_metadata = summaries.iter().any(|summary| !summary.metadata.is_empty());
     let row = |summary: &Summary| {
         let marks = summary.marks.iter().map(|mark| match mark {
             Mark::Bad => "bad",
@@ -48,7 +49,8 @@ fn list(cli: &Cli, manifest: &ManifestArg) -> Result<(), EngineError> {
         });
         let glass = summary.broke_glass.then_some("break-glass");
         let words = std::iter::once(words::status(&summary.status)).chain(marks).chain(glass).collect::<Vec<_>>().join(", ");
-        vec![
+        let metadata = has_metadata.then(|| pairs(&summary.metadata));
+        let row = vec![
             summary.release.to_string(),
             summary.version.clone(),
             words,
@@ -56,10 +58,18 @@ fn list(cli: &Cli, manifest: &ManifestArg) -> Result<(), EngineError> {
             time(summary.created),
             who(&summary.actor),
             summary.description.clone().unwrap_or_default(),
-        ]
+        ];
+        row.into_iter().chain(metadata).collect()
     };
     let rows: Vec<Vec<String>> = summaries.iter().map(row).collect();
-    show::print(&show::table(&["RELEASE", "VERSION", "STATUS", "ACTIVE IN", "CREATED", "BY", "DESCRIPTION"], &rows))
+    let header = ["RELEASE", "VERSION", "STATUS", "ACTIVE IN", "CREATED", "BY", "DESCRIPTION", "METADATA"];
+    show::print(&show::table(&header[..header.len() - usize::from(!has_metadata)], &rows))
+}
+
+/// Says what a release's metadata is.
+fn pairs(metadata: &BTreeMap<String, serde_json::Value>) -> String {
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    metadata.iter().map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(" ")
 }
 
 fn active_in(deployments: &Deployments, package: &str, release: ReleaseId) -> Vec<String> {
@@ -111,7 +121,7 @@ fn show_one(cli: &Cli, at: &At) -> Result<(), EngineError> {
         });
         return show::print_json(&serde_json::json!({
             "release": start, "status": release.status, "steps": steps.collect::<Vec<_>>(), "approvals": approvals_json(&release),
-            "broken_glass": release.broken_glass,
+            "broken_glass": release.broken_glass, "metadata": release.metadata,
         }));
     }
     let kind = match &start.kind {
@@ -134,6 +144,7 @@ fn show_one(cli: &Cli, at: &At) -> Result<(), EngineError> {
         ("package", start.taken_from.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("pushed", release.published.iter().map(|(place, digest)| format!("{place} {digest}")).collect::<Vec<_>>().join(" ")),
         ("identity", start.identity.to_string()),
+        ("metadata", pairs(&release.metadata)),
         ("inputs", start.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")),
     ] {
         if !value.is_empty() {

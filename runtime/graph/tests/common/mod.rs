@@ -122,8 +122,8 @@ pub(crate) fn three() -> Vec<Environment> {
 pub(crate) fn manifest(phases: Vec<Phase>) -> Manifest {
     let name = PackageName { owner: "acme".to_owned(), name: "shop".to_owned() };
     let version = at(VersionRule::Exact("1.0.0".to_owned()));
-    let package = Package { name: at(name), version, description: None, include: vec![], publish: None };
-    Manifest { package, plugins: vec![], inputs: vec![], secrets: vec![], environments: vec![], phases }
+    let package = Package { name: at(name), version, description: None, include: vec![], publish: None, metadata: vec![] };
+    Manifest { package, plugins: vec![], inputs: vec![], secrets: vec![], environments: vec![], phases, notify: vec![] }
 }
 
 /// The contract's own example, a little longer.

@@ -100,7 +100,7 @@ pub(super) fn read_secret(node: &Node, out: &mut Vec<Mistake>) -> Option<Secret>
     Some(Secret { name: name?, from: from? })
 }
 
-fn read_source(from: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<SecretSource>> {
+pub(super) fn read_source(from: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<SecretSource>> {
     let source = match from.split_once(':') {
         Some(("env", name)) if is_variable(name) => Some(SecretSource::Env(name.to_owned())),
         Some(("file", path)) if !path.is_empty() => Some(SecretSource::File(path.to_owned())),

@@ -6,6 +6,7 @@ pub(crate) mod form;
 mod guard;
 mod input;
 mod links;
+mod notify;
 mod package;
 mod phase;
 mod policy;
@@ -62,8 +63,12 @@ fn build(nodes: &[Node], bundled: &[&str], out: &mut Vec<Mistake>) -> Option<Man
         declared: links::Declared::of(nodes),
     };
     links::check(&parts, bundled, out);
+    if let Some(package) = &package {
+        references::check_metadata(package, &parts, out);
+    }
     let links::Parts { plugins, inputs, secrets, environments, phases, .. } = parts;
-    Some(Manifest { package: package?, plugins, inputs, secrets, environments, phases })
+    let notify = named("notify").filter_map(|node| notify::read(node, out)).collect();
+    Some(Manifest { package: package?, plugins, inputs, secrets, environments, phases, notify })
 }
 
 /// Reads a name, which must be plain.

@@ -1,8 +1,8 @@
 //! `package` and `plugin`.
 
 use super::tree::Node;
-use super::{plain_name, plain_text};
-use crate::{Mistake, Package, PackageName, PluginDecl, PluginSource, Spanned, VersionRule, text};
+use super::{plain_name, plain_text, references, scalar, unique};
+use crate::{Metadata, Mistake, Namespace, Package, PackageName, PluginDecl, PluginSource, Reference, Scalar, Spanned, VersionRule, text};
 
 pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Option<Package> {
     let name = node.text(0).and_then(|name| read_name(&name, out));
@@ -16,7 +16,21 @@ pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Option<Package> {
     if let Some(publish) = &publish {
         check_publish(publish, out);
     }
-    Some(Package { name: name?, version: version?, description, include, publish })
+    let metadata: Vec<_> = node.all("metadata").filter_map(|child| read_metadata(child, out)).collect();
+    unique(metadata.iter().map(|metadata| &metadata.name), "metadata", out);
+    Some(Package { name: name?, version: version?, description, include, publish, metadata })
+}
+
+fn read_metadata(node: &Node, out: &mut Vec<Mistake>) -> Option<Metadata> {
+    let name = plain_name(node.text(0), "metadata", out)?;
+    let value = scalar::read(node.args.get(1)?, out);
+    if let Scalar::String(template) = &value.value {
+        let known = |reference: &&Reference| {
+            matches!(reference.namespace, Namespace::Step | Namespace::Input | Namespace::Release | Namespace::Package)
+        };
+        out.extend(template.references().filter(|reference| !known(reference)).map(references::refused));
+    }
+    Some(Metadata { name, value })
 }
 
 fn read_name(name: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<PackageName>> {

@@ -1,7 +1,7 @@
 //! The project's `relrun.kdl`.
 
 use super::tree::Node;
-use super::{checked, environment, policy, unique, words};
+use super::{checked, environment, notify, policy, unique, words};
 use crate::{Diagnostics, Mistake, Project, RegistryDecl, StateSetting};
 
 /// Parses a `relrun.kdl`.
@@ -24,7 +24,8 @@ fn build(nodes: &[Node], out: &mut Vec<Mistake>) -> Project {
     let state = named("state").next().and_then(|node| read_state(node, out));
     let policy = named("policy").next().map(|node| policy::read(node, out)).unwrap_or_default();
     let registries = named("registry").filter_map(|node| read_registry(node, out)).collect();
-    Project { environments, state, policy, registries }
+    let notify = named("notify").filter_map(|node| notify::read(node, out)).collect();
+    Project { environments, state, policy, registries, notify }
 }
 
 fn read_registry(node: &Node, out: &mut Vec<Mistake>) -> Option<RegistryDecl> {

@@ -62,6 +62,28 @@ pub(super) fn check(phase: &Phase, parts: &Parts, out: &mut Vec<Mistake>) {
     }
 }
 
+/// Checks what a package's metadata refers to: no step that waits for another one is there.
+pub(super) fn check_metadata(package: &crate::Package, parts: &Parts, out: &mut Vec<Mistake>) {
+    let templates = package.metadata.iter().filter_map(|metadata| match &metadata.value.value {
+        Scalar::String(template) => Some(template),
+        _ => None,
+    });
+    for reference in templates.flat_map(Template::references) {
+        match reference.namespace {
+            Namespace::Input => check_declared(reference, &parts.declared.inputs, "input", out),
+            Namespace::Release => check_field(reference, &["number", "version", "id"], out),
+            Namespace::Package => check_field(reference, &["name", "owner", "version"], out),
+            Namespace::Step if reference.path.len() < 2 => out.push(shape(reference, "${step.NAME.OUTPUT}")),
+            Namespace::Step if !parts.declared.steps.contains(&reference.path[0]) => {
+                let name = &reference.path[0];
+                out.push(nothing(reference.span, format!("there is no step `{name}`"), help_for(name, &parts.declared.steps, "step")));
+            }
+            // Whatever else stands there was refused where it was read.
+            _ => {}
+        }
+    }
+}
+
 fn check_one(reference: &Reference, step: &Step, phase: &Phase, parts: &Parts, out: &mut Vec<Mistake>) {
     let names = &reference.path;
     match reference.namespace {

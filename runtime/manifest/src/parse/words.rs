@@ -86,9 +86,9 @@ const fn word(name: &'static str, repeat: Repeat, args: Args, props: &'static [P
 }
 
 /// The top of `release.kdl`.
-pub(crate) static MANIFEST: &[&Word] = &[&PACKAGE, &PLUGIN, &INPUT, &SECRET, &ENVIRONMENT, &PHASE, &STEP, &DEPLOY, &ERRAND];
+pub(crate) static MANIFEST: &[&Word] = &[&PACKAGE, &PLUGIN, &INPUT, &SECRET, &ENVIRONMENT, &PHASE, &STEP, &DEPLOY, &ERRAND, &NOTIFY];
 /// The top of `relrun.kdl`.
-pub(crate) static PROJECT: &[&Word] = &[&ENVIRONMENT, &REGISTRY_PLACE, &STATE, &POLICY];
+pub(crate) static PROJECT: &[&Word] = &[&ENVIRONMENT, &REGISTRY_PLACE, &STATE, &POLICY, &NOTIFY];
 /// The lines of a `grant` block.
 pub(crate) static CAPABILITIES: &[&Word] = &[&RUN, &HTTP, &READ, &WRITE, &ENV, &SECRET_GRANT, &HOST_GRANT, &KUBERNETES, &REGISTRY];
 
@@ -97,11 +97,13 @@ static PACKAGE: Word = word(
     Required,
     one("the name, `owner/name`"),
     &[must("version", Text)],
-    Of(&[&DESCRIPTION, &INCLUDE, &PUBLISH]),
+    Of(&[&DESCRIPTION, &INCLUDE, &PUBLISH, &METADATA]),
     r#"package "acme/shop" version="1.4.@""#,
 );
 static DESCRIPTION: Word = word("description", Once, one("one line of text"), &[], No, r#"description "The shop's web front end""#);
 static INCLUDE: Word = word("include", Many, args(1, MANY, Text, "globs"), &[], No, r#"include "release.kdl" "deploy/**""#);
+static METADATA: Word =
+    word("metadata", Many, args(2, 2, Any, "its name and its value"), &[], No, r#"metadata "commit" "${step.site.commit}""#);
 static PUBLISH: Word = word("publish", Once, one("where it is pushed"), &[], No, r#"publish "oci://registry.example.com/acme/shop""#);
 
 static PLUGIN: Word = word("plugin", Many, one("its name"), &[must("from", Text)], No, r#"plugin "notify" from="./plugins/notify.wasm""#);
@@ -234,4 +236,12 @@ static FREEZE: Word = word(
     &[prop("timezone", Text), prop("environments", Text), prop("reason", Text)],
     No,
     r#"freeze "Fri 16:00" "Mon 08:00" timezone="Europe/Berlin" environments="tier=live" reason="the weekend""#,
+);
+static NOTIFY: Word = word(
+    "notify",
+    Many,
+    one("an address"),
+    &[prop("on", Text), prop("secret", Text), prop("private", Bool)],
+    No,
+    r#"notify "https://hooks.example.com/x" on="waiting failed" secret="env:HOOK_KEY""#,
 );
