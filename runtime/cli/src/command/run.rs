@@ -26,6 +26,10 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) fn new(cli: &Cli, manifest: &Path, access: Access) -> Result<Self, EngineError> {
+        if let Some(reference) = super::package::named(manifest)? {
+            let message = format!("{reference} is a package, and a manifest is meant here");
+            return Err(EngineError::input(message, format!("to deploy it, type `relrun apply {reference} -e ENV`")));
+        }
         if !manifest.exists() {
             return Self::of_record(cli, manifest, access);
         }
