@@ -159,6 +159,19 @@ pub(crate) enum Command {
         #[command(flatten)]
         run: Run,
     },
+    /// Bring each environment to what its `deployment` lines say should stand there.
+    Converge {
+        /// Only this environment.
+        #[arg(short, long = "environment", value_name = "ENV")]
+        environment: Vec<String>,
+        /// Try again at once what failed lately.
+        #[arg(long)]
+        now: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
+        #[command(flatten)]
+        run: Run,
+    },
     /// Run a task against what is deployed, with its inputs and outputs.
     Errand {
         /// Which, as the release that is deployed declares it.

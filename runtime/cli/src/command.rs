@@ -2,6 +2,7 @@
 
 mod approve;
 mod cache;
+mod converge;
 mod doctor;
 mod drift;
 mod git;
@@ -41,6 +42,10 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
                 deployment: deployment.clone(),
             };
             run::promote(cli, manifest, &request, run).await
+        }
+        Command::Converge { environment, now, manifest, run } => {
+            let request = relrun_engine::command::ConvergeRequest { environments: environment.clone(), now: *now };
+            converge::converge(cli, manifest, &request, run).await
         }
         Command::Errand { name, environment, deployment, manifest, run } => {
             let request = relrun_engine::command::ErrandRequest {

@@ -243,6 +243,20 @@ pub struct Environment {
     pub hosts: Vec<HostDecl>,
     /// Its gates.
     pub gates: Vec<Gate>,
+    /// What should stand in it.
+    #[serde(default)]
+    pub deployments: Vec<DeploymentDecl>,
+}
+
+/// A `deployment` node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeploymentDecl {
+    /// The deployment's name.
+    pub name: Spanned<String>,
+    /// Of which package.
+    pub package: Spanned<PackageName>,
+    /// Which version of it.
+    pub version: Spanned<crate::VersionSelector>,
 }
 
 /// A `set` node.

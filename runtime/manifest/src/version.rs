@@ -38,7 +38,7 @@ pub enum VersionLine {
 }
 
 /// Which of the versions that exist is meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VersionSelector {
     /// `1.4.2`: this one.
     Exact(Version),

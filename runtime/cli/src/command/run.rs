@@ -10,7 +10,7 @@ use relrun_engine::plan::{PLAN_FORMAT, Plan};
 use relrun_engine::{EngineError, Exit, Loaded, Source, Stop, Workspace};
 use relrun_ledger::{ReleaseId, Summary};
 use relrun_manifest::PackageName;
-use relrun_report::{ReportEvent, RunFinished};
+use relrun_report::{ReportEvent, Reporter, RunFinished};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,23 @@ impl Opened {
         let place = open::place(cli, manifest, access)?;
         let workspace = Arc::clone(&place.workspace);
         let loaded = Loaded::new(&workspace, Source::read(manifest)?)?;
+        Ok(Self { workspace, loaded, _place: Some(place) })
+    }
+
+    /// Opens a project by whatever manifest there is: for what its environments say, and not what is released.
+    pub(super) fn any(cli: &Cli, manifest: &Path) -> Result<Self, EngineError> {
+        if manifest.exists() {
+            return Self::new(cli, manifest, Access::Write);
+        }
+        let place = open::place(cli, manifest, Access::Write)?;
+        let workspace = Arc::clone(&place.workspace);
+        let packages = workspace.runs.packages()?;
+        let nothing = || {
+            let message = format!("there is no file {}, and no release on record", manifest.display());
+            EngineError::input(message, "make a release first: `relrun apply release.kdl`")
+        };
+        let package = packages.first().ok_or_else(nothing)?;
+        let loaded = command::manifest_on_record(&workspace, package)?;
         Ok(Self { workspace, loaded, _place: Some(place) })
     }
 
@@ -87,6 +104,25 @@ pub(super) async fn carry<F>(cli: &Cli, opened: Opened, run: &Run, no_cache: boo
 where
     F: AsyncFnOnce(Tools<'_>, Loaded) -> Result<RunFinished, EngineError>,
 {
+    let (finished, mut reporter) = watch(cli, opened, run, no_cache, body).await?;
+    let exit = show::finished(&mut *reporter, finished);
+    if let Err(error) = reporter.finish() {
+        tracing::debug!(%error, "the reporter could not end");
+    }
+    Ok(exit)
+}
+
+/// Does something with a reporter watching, stoppable by signals. The reporter comes back for the end of it.
+pub(super) async fn watch<T, F>(
+    cli: &Cli,
+    opened: Opened,
+    run: &Run,
+    no_cache: bool,
+    body: F,
+) -> Result<(T, Box<dyn Reporter>), EngineError>
+where
+    F: AsyncFnOnce(Tools<'_>, Loaded) -> Result<T, EngineError>,
+{
     refuse_local_ledger_in_ci(&opened)?;
     relrun_engine::sweep(&opened.workspace)?;
     let mut reporter = show::reporter(cli, || mermaid(&opened.loaded));
@@ -98,11 +134,15 @@ where
     // A run's future is large; it lives on the heap.
     let result = Box::pin(body(tools, opened.loaded)).await;
     signals.abort();
-    let exit = result.map(|finished| show::finished(&mut *reporter, finished));
-    if let Err(error) = reporter.finish() {
-        tracing::debug!(%error, "the reporter could not end");
+    match result {
+        Ok(done) => Ok((done, reporter)),
+        Err(error) => {
+            if let Err(error) = reporter.finish() {
+                tracing::debug!(%error, "the reporter could not end");
+            }
+            Err(error)
+        }
     }
-    exit
 }
 
 /// Returns how a command runs.
@@ -272,7 +312,7 @@ pub(super) async fn destroy(cli: &Cli, manifest: &ManifestArg, request: &BackReq
 }
 
 /// Shows what would be destroyed, and asks. A CI system is never asked.
-fn may_destroy(opened: &Opened, gone: &[Gone], run: &Run) -> Result<bool, EngineError> {
+pub(super) fn may_destroy(opened: &Opened, gone: &[Gone], run: &Run) -> Result<bool, EngineError> {
     let package = opened.package();
     for Gone { place, release } in gone {
         let place = relrun_engine::words::place(&package, &place.environment, Some(&place.deployment));

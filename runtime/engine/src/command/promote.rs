@@ -130,7 +130,7 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
 }
 
 /// Whether all is done that is bound to no environment: only that can be brought elsewhere without being built.
-fn is_built(record: &Release) -> bool {
+pub(super) fn is_built(record: &Release) -> bool {
     let free = record.step_ids().filter(|step| record.start.steps[step.index()].environment.is_none());
     free.into_iter().all(|step| matches!(record.step(step).state, StepState::Succeeded(_)))
 }

@@ -205,12 +205,11 @@ fn check_goes_forward(release: &Release, how: Resume) -> Result<(), EngineError>
 
 /// Looks at what the steps that are still to run stage, and refuses where it is no longer what the release was begun with.
 pub(super) fn survey_rest(workspace: &Workspace, prepared: &Prepared, release: &Release) -> Result<Survey, EngineError> {
-    // Of what came in a package, the sources of what was built are elsewhere.
-    let packaged = release.start.taken_from.is_some();
-    let survey = Survey::new(workspace, prepared, &|node| !packaged || prepared.environment(node).is_some())?;
-    if packaged || release.start.kind.record().is_some() {
-        return Ok(survey);
+    // The sources of what came in a package, or was brought from a record, are elsewhere, or are something else by now.
+    if release.start.taken_from.is_some() || release.start.kind.record().is_some() {
+        return Survey::beside(workspace, prepared, release);
     }
+    let survey = Survey::new(workspace, prepared, &|_| true)?;
     let mut changed = Vec::new();
     for node in prepared.graph.topological() {
         let environment = prepared.environment(node).map(|environment| environment.name.value.clone());

@@ -112,7 +112,7 @@ impl PhaseExt for Phase {
 
 pub(crate) fn environment(name: &str, tier: &str) -> Environment {
     let labels = BTreeMap::from([("tier".to_owned(), tier.to_owned())]);
-    Environment { name: at(name.to_owned()), labels, settings: vec![], hosts: vec![], gates: vec![] }
+    Environment { name: at(name.to_owned()), labels, settings: vec![], hosts: vec![], gates: vec![], deployments: vec![] }
 }
 
 pub(crate) fn three() -> Vec<Environment> {
@@ -121,7 +121,7 @@ pub(crate) fn three() -> Vec<Environment> {
 
 pub(crate) fn manifest(phases: Vec<Phase>) -> Manifest {
     let name = PackageName { owner: "acme".to_owned(), name: "shop".to_owned() };
-    let version = at(VersionRule::Exact("1.0.0".to_owned()));
+    let version = at(VersionRule::Exact(relrun_manifest::Version::new(1, 0, 0)));
     let package = Package { name: at(name), version, description: None, include: vec![], publish: None, metadata: vec![] };
     Manifest { package, plugins: vec![], inputs: vec![], secrets: vec![], environments: vec![], phases, notify: vec![] }
 }

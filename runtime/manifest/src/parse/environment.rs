@@ -2,7 +2,7 @@
 
 use super::tree::Node;
 use super::{plain_name, scalar, unique};
-use crate::{Environment, Gate, HostAddress, HostDecl, Mistake, Scalar, Setting, Spanned};
+use crate::{DeploymentDecl, Environment, Gate, HostAddress, HostDecl, Mistake, PackageName, Scalar, Setting, Spanned, VersionSelector};
 use std::collections::BTreeMap;
 
 pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Option<Environment> {
@@ -13,7 +13,33 @@ pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Option<Environment> {
     let gates = read_gates(node, out);
     unique(settings.iter().map(|setting| &setting.name), "settings of", out);
     unique(hosts.iter().map(|host| &host.name), "hosts", out);
-    Some(Environment { name: name?, labels, settings, hosts, gates })
+    let deployments: Vec<_> = node.all("deployment").filter_map(|child| read_deployment(child, out)).collect();
+    unique(deployments.iter().map(|deployment| &deployment.name), "deployments", out);
+    Some(Environment { name: name?, labels, settings, hosts, gates, deployments })
+}
+
+fn read_deployment(node: &Node, out: &mut Vec<Mistake>) -> Option<DeploymentDecl> {
+    let name = plain_name(node.text(0), "a deployment", out);
+    let package = node.prop_text("package").and_then(|text| match text.value.parse::<PackageName>() {
+        Ok(package) => Some(Spanned::new(package, text.span)),
+        Err(error) => {
+            let mistake = Mistake::new("relrun::manifest::package-name", text.span, error.to_string());
+            out.push(mistake.help("write `owner/name`, in small letters"));
+            None
+        }
+    });
+    let version = match node.prop_text("version") {
+        None => Some(Spanned::new(VersionSelector::Latest, node.span)),
+        Some(text) => match text.value.parse() {
+            Ok(version) => Some(Spanned::new(version, text.span)),
+            Err(_) => {
+                let mistake = Mistake::new("relrun::manifest::version", text.span, format!("`{}` selects no version", text.value));
+                out.push(mistake.help("write an exact version (`1.4.2`), a line of them (`1.4.@`, `1.@`), or `latest`"));
+                None
+            }
+        },
+    };
+    Some(DeploymentDecl { name: name?, package: package?, version: version? })
 }
 
 fn read_labels(node: &Node, out: &mut Vec<Mistake>) -> BTreeMap<String, String> {

@@ -126,8 +126,16 @@ static ENVIRONMENT: Word = word(
     Many,
     one("its name"),
     &[],
-    Of(&[&LABEL, &SET, &HOST, &APPROVAL]),
+    Of(&[&LABEL, &SET, &HOST, &APPROVAL, &DEPLOYMENT]),
     r#"environment "staging" { label "tier" "test" }"#,
+);
+static DEPLOYMENT: Word = word(
+    "deployment",
+    Many,
+    one("its name"),
+    &[must("package", Text), prop("version", Text)],
+    No,
+    r#"deployment "shop" package="acme/shop" version="1.4.@""#,
 );
 static LABEL: Word = word("label", Many, args(2, 2, Text, "its key and its value"), &[], No, r#"label "tier" "test""#);
 static SET: Word = word("set", Many, args(1, MANY, Any, "an input's name and its value"), &[], No, r#"set "who" "Stage""#);
