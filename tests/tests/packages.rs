@@ -161,6 +161,14 @@ fn of_two_that_push_one_version_one_wins_and_the_other_is_told() {
     let lost = ran.iter().find(|ran| ran.code == 2).unwrap();
     let won = ran.iter().find(|ran| ran.code == 0).unwrap();
     assert!(lost.output.contains(&digest(&won.output)), "{}", lost.output);
+    // Nor does one place replace what another gave under this version.
+    let mine = tempfile::tempdir().unwrap();
+    let other = format!("oci-layout:{}/other", mine.path().display());
+    let loser = if ran[0].code == 2 { &projects[0] } else { &projects[1] };
+    good(loser.relrun(&["push", "--to", &other]));
+    let there = registry.project();
+    good(there.relrun(&["pull", "acme/shop@1.4.0", "--from", &place]));
+    refused(&there.relrun(&["pull", "acme/shop@1.4.0", "--from", &other]), &["exists with another content"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use relrun_ledger::{Digest, Files, Outcome, StepKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path};
 
 /// The type of the artifact.
 pub const ARTIFACT_TYPE: &str = "application/vnd.relrun.package.v1";
@@ -107,6 +108,16 @@ impl PackageRecord {
         serde_json::from_value::<Lock>(self.lock.clone())
             .map(|lock| lock.plugins)
             .map_err(|error| format!("its lock cannot be read: {error}"))
+    }
+
+    /// Says what is wrong with a record that came from elsewhere.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.plugins()?;
+        let outside = |files: &&Files| Path::new(&files.directory).components().any(|part| !matches!(part, Component::Normal(_)));
+        match self.files.as_ref().filter(outside) {
+            Some(files) => Err(format!("its manifest's directory `{}` is not in it", files.directory.escape_debug())),
+            None => Ok(()),
+        }
     }
 
     /// Returns what the steps wrote, as far as the package holds it: each content once, with the first step and name that it has.

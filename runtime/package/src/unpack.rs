@@ -58,7 +58,7 @@ impl Package {
             return Err(PackageError::Newer { at, found, known: FORMAT });
         }
         let record: PackageRecord = serde_json::from_value(value).map_err(wrong)?;
-        record.plugins().map_err(unusable)?;
+        record.check().map_err(unusable)?;
         Ok(Self { manifest, record })
     }
 

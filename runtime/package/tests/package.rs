@@ -162,7 +162,13 @@ async fn what_is_newer_or_something_else_is_refused() {
         Some(Blob::of_bytes(MediaType::from("application/vnd.relrun.package.config.v1+json"), bytes))
     };
     let kind = || Some("application/vnd.relrun.package.v1".to_owned());
+    let mut outside = serde_json::to_value(&world.record).unwrap();
+    outside["files"]["directory"] = "../../etc".into();
+    let mut absolute = outside.clone();
+    absolute["files"]["directory"] = "/etc".into();
     for (at, (artifact_type, config, text)) in [
+        (kind(), config(&outside), "`../../etc` is not in it"),
+        (kind(), config(&absolute), "`/etc` is not in it"),
         (kind(), config(&newer), "has package format 2"),
         (kind(), config(&json!({ "format": 1 })), "its record cannot be read"),
         (kind(), None, "another kind of artifact"),

@@ -252,13 +252,13 @@ async fn fetch(workspace: &Arc<Workspace>, reference: &PackageReference, from: O
         && (is_exact || places.is_empty())
         && let Some(found) = choose(&own, reference).await?
     {
-        return command::pull(workspace, &own, &found, Some(reference)).await;
+        return command::pull(workspace, &own, &found, reference).await;
     }
     let client = client(workspace)?;
     for place in &places {
         let repository = client.open(place).await?;
         if let Some(found) = choose(&*repository, reference).await? {
-            return command::pull(workspace, &*repository, &found, Some(reference)).await;
+            return command::pull(workspace, &*repository, &found, reference).await;
         }
     }
     Err(not_found(&client, &places, reference).await)

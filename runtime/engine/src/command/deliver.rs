@@ -55,12 +55,7 @@ pub async fn versions(from: &dyn Repository) -> Result<Vec<Version>, EngineError
 }
 
 /// Brings a package with what is attached to it into this project, and all that it holds into the store. One that is here already is only read.
-pub async fn pull(
-    workspace: &Workspace,
-    from: &dyn Repository,
-    name: &Name,
-    asked: Option<&PackageReference>,
-) -> Result<Package, EngineError> {
+pub async fn pull(workspace: &Workspace, from: &dyn Repository, name: &Name, asked: &PackageReference) -> Result<Package, EngineError> {
     let limits = PackageLimits::default();
     let package = Package::open(from, name, limits).await?;
     check_is_asked(&package, asked)?;
@@ -71,7 +66,8 @@ pub async fn pull(
     if from.place() != own.place() {
         let transfer = Transfer::new(scratch.path());
         let tag = version_tag(&package.record.version).parse()?;
-        transfer.copy(from, &digest, own, &PushAs::Tagged(tag)).await?;
+        // A version that was pulled from one place is not replaced by what another place calls so.
+        transfer.copy(from, &digest, own, &PushAs::Immutable(tag)).await?;
         for about in from.referrers(package.manifest.digest()).await? {
             transfer.copy(from, &Name::Digest(about.digest().clone()), own, &PushAs::ByDigest).await?;
         }
@@ -81,13 +77,12 @@ pub async fn pull(
 }
 
 /// A registry may say anything: what came must be what was asked for.
-fn check_is_asked(package: &Package, asked: Option<&PackageReference>) -> Result<(), EngineError> {
-    let Some(asked) = asked else { return Ok(()) };
+fn check_is_asked(package: &Package, asked: &PackageReference) -> Result<(), EngineError> {
     let record = &package.record;
-    let fits = match &asked.wanted {
-        Wanted::Version(selector) => Version::parse(&record.version).is_ok_and(|version| selector.takes(&version)),
+    let fits = Version::parse(&record.version).is_ok_and(|version| match &asked.wanted {
+        Wanted::Version(selector) => selector.takes(&version),
         Wanted::Tag(_) => true,
-    };
+    });
     if fits && record.package == asked.name.to_string() {
         return Ok(());
     }
