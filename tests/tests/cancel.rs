@@ -59,3 +59,56 @@ fn undo_takes_it_back_and_asks_nobody() {
     assert_eq!(ran.code, 0, "{}", ran.output);
     assert_eq!(sandbox.read("note.log"), "up\ndown\n", "{}", ran.output);
 }
+
+const SHOP: &str = r#"
+package "acme/shop" version="1.4.@"
+input "colour" default="red"
+environment "live" { host "web1" "file:hosts/live" }
+phase "roll-out" environments="live" {
+    step "page" plugin="build" {
+        writes "dist"
+        grant { run "sh" "-c" "*" }
+        config { command "sh" "-c" "mkdir dist && echo ${input.colour} > dist/page" }
+    }
+    deploy "web" plugin="symlink-swap" {
+        grant { host "*" }
+        config { source "${step.page.dist}"; root "/srv/shop" }
+    }
+    deploy "look" plugin="deploy" {
+        needs "web"
+        grant { run "sh" "-c" "*" confine="none"; run "true" confine="none" }
+        config { up "sh" "-c" "test ! -e [ROOT]/slow || { touch [ROOT]/begun; sleep 30; }"; down "true"; confine "none" }
+    }
+}
+"#;
+
+/// Settings are promoted and cancelled in the middle: what served before serves again, and the settings are there to be promoted once more.
+#[test]
+fn a_cancelled_promotion_leaves_what_served_and_what_was_staged() {
+    let sandbox = Sandbox::new();
+    sandbox.write("release.kdl", SHOP);
+    let does = |args: &[&str]| {
+        let ran = sandbox.relrun(args);
+        assert_eq!(ran.code, 0, "{args:?}: {}", ran.output);
+        ran.output
+    };
+    let served = || sandbox.read("hosts/live/srv/shop/current/page");
+    does(&["apply"]);
+    does(&["env", "set", "colour=green", "-e", "live"]);
+    does(&["env", "set", "colour=blue", "-e", "live"]);
+    sandbox.write("slow", "");
+    let running = sandbox.start(&["promote", "r2", "--to", "live", "--yes"]);
+    sandbox.wait_for("begun");
+    assert_eq!(served(), "green\n");
+    does(&["cancel", "r2"]);
+    assert_ne!(running.wait().code, 0);
+    assert_eq!(served(), "red\n");
+    let status = does(&["status"]);
+    assert!(status.contains("r1") && status.contains("relrun promote r3 --to live"), "{status}");
+    assert!(does(&["releases", "diff"]).contains(r#""red" → "blue""#));
+    std::fs::remove_file(sandbox.path("slow")).expect("it was written");
+    does(&["promote", "r2", "--to", "live", "--yes"]);
+    assert_eq!(served(), "green\n");
+    does(&["promote", "r3", "--to", "live", "--yes"]);
+    assert_eq!(served(), "blue\n");
+}

@@ -7,9 +7,8 @@ use crate::open::Access;
 use crate::show;
 use relrun_engine::{EngineError, Exit, command, words};
 use relrun_ledger::{
-    Actor, DeploymentKey, Deployments, EnvironmentState, Mark, Origin, Release, ReleaseId, ReleaseKind, Status, StepState, Summary, Verdict,
+    Actor, DeploymentKey, Deployments, Mark, Origin, Release, ReleaseId, ReleaseKind, Status, StepState, Summary, Verdict,
 };
-use relrun_store::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn dispatch(cli: &Cli, asked: &ReleasesCommand) -> Result<Exit, EngineError> {
@@ -294,38 +293,12 @@ fn set_mark(cli: &Cli, manifest: &ManifestArg, id: ReleaseId, word: MarkWord, se
     show::print(&format!("{id} {verb} marked {name}\n"))
 }
 
-/// Forgets releases that nothing needs: never one that is active, pinned or unfinished, nor the last `keep` of each deployment.
+/// Forgets releases that nothing needs.
 fn prune(cli: &Cli, manifest: &ManifestArg, keep: usize, dry_run: bool) -> Result<(), EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Write)?;
-    let package = opened.package();
-    let summaries = command::summaries(&opened.workspace, &package)?;
-    let deployments = Deployments::of(&summaries);
-    let keys: Vec<DeploymentKey> = deployments.all().map(|(key, _)| key.clone()).collect();
-    let mut kept: BTreeSet<ReleaseId> = summaries.iter().rev().take(keep.max(1)).map(|summary| summary.release).collect();
-    for key in &keys {
-        kept.extend(deployments.history(key).iter().rev().take(keep + 1).map(|deployed| deployed.release));
-    }
-    // A rollback's or a promotion's record points to the one that it brought.
-    let targets: Vec<ReleaseId> =
-        summaries.iter().filter(|summary| kept.contains(&summary.release)).filter_map(|summary| summary.kind.record()).collect();
-    kept.extend(targets);
-    let goes = |summary: &&Summary| {
-        let settled = matches!(&summary.status, Status::Ended(verdict) if !matches!(verdict, Verdict::Waiting { .. } | Verdict::Cancelled | Verdict::Staged));
-        let clean = summary.environments.values().all(|there| {
-            matches!(
-                there.state,
-                EnvironmentState::Untouched | EnvironmentState::Deployed | EnvironmentState::Undone | EnvironmentState::Destroyed
-            )
-        });
-        settled && clean && !summary.marks.contains(&Mark::Pinned) && !kept.contains(&summary.release)
-    };
-    let gone: Vec<ReleaseId> = summaries.iter().filter(goes).map(|summary| summary.release).collect();
-    for id in &gone {
-        if !dry_run {
-            opened.workspace.runs.forget(&StreamId { package: package.clone(), release: *id })?;
-        }
-        show::print(&format!("{} {id}\n", if dry_run { "would forget" } else { "forgot" }))?;
-    }
+    let gone = command::prune(&opened.workspace, &opened.package(), keep, dry_run)?;
+    let verb = if dry_run { "would forget" } else { "forgot" };
+    let lines: String = gone.iter().map(|id| format!("{verb} {id}\n")).collect();
     let hint = if gone.is_empty() { "nothing to forget\n" } else { "hint: `relrun cache gc` frees what only they needed\n" };
-    show::print(hint)
+    show::print(&(lines + hint))
 }
