@@ -30,14 +30,15 @@ fn read_deployment(node: &Node, out: &mut Vec<Mistake>) -> Option<DeploymentDecl
     });
     let version = match node.prop_text("version") {
         None => Some(Spanned::new(VersionSelector::Latest, node.span)),
-        Some(text) => match text.value.parse() {
-            Ok(version) => Some(Spanned::new(version, text.span)),
-            Err(_) => {
+        Some(text) => {
+            if let Ok(version) = text.value.parse() {
+                Some(Spanned::new(version, text.span))
+            } else {
                 let mistake = Mistake::new("relrun::manifest::version", text.span, format!("`{}` selects no version", text.value));
                 out.push(mistake.help("write an exact version (`1.4.2`), a line of them (`1.4.@`, `1.@`), or `latest`"));
                 None
             }
-        },
+        }
     };
     Some(DeploymentDecl { name: name?, package: package?, version: version? })
 }

@@ -15,17 +15,16 @@ pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Option<Notify> {
     let on = node.prop_text("on");
     let mut occasions = Vec::new();
     for word in on.iter().flat_map(|on| on.split_whitespace()) {
-        match Occasion::ALL.iter().find(|(known, _)| *known == word) {
-            Some((_, occasion)) => occasions.push(*occasion),
-            None => {
-                let span = on.as_ref().map_or(node.span, |on| on.span);
-                let mistake = Mistake::new("relrun::manifest::notify", span, format!("nothing is told about `{word}`"));
-                out.push(mistake.help(match nearest(word, Occasion::ALL.iter().map(|(known, _)| *known)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "there are `started`, `waiting`, `failed`, `succeeded` and `rolled-back`, with spaces between".to_owned(),
-                }));
-            }
+        if let Some((_, occasion)) = Occasion::ALL.iter().find(|(known, _)| *known == word) {
+            occasions.push(*occasion);
+            continue;
         }
+        let span = on.as_ref().map_or(node.span, |on| on.span);
+        let mistake = Mistake::new("relrun::manifest::notify", span, format!("nothing is told about `{word}`"));
+        out.push(mistake.help(match nearest(word, Occasion::ALL.iter().map(|(known, _)| *known)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "there are `started`, `waiting`, `failed`, `succeeded` and `rolled-back`, with spaces between".to_owned(),
+        }));
     }
     if on.is_none() {
         occasions = Occasion::ALL.iter().map(|(_, occasion)| *occasion).collect();
