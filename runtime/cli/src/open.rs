@@ -66,7 +66,7 @@ fn shared(folder: PathBuf) -> Result<PathBuf, EngineError> {
     const CIFS: i64 = 0xff53_4d42;
     const NETWORKS: [(i64, &str); 4] = [(0x6969, "NFS"), (0x517b, "SMB"), (SMB2, "SMB"), (CIFS, "SMB")];
     let there = folder.ancestors().find(|ancestor| ancestor.exists());
-    let kind = there.and_then(|there| nix::sys::statfs::statfs(there).ok()).map(|found| i64::from(found.filesystem_type().0) & 0xffff_ffff);
+    let kind = there.and_then(|there| nix::sys::statfs::statfs(there).ok()).map(|found| found.filesystem_type().0 & 0xffff_ffff);
     match NETWORKS.iter().find(|(number, _)| Some(*number) == kind) {
         None => Ok(folder),
         Some((_, name)) => Err(EngineError::input(

@@ -63,7 +63,7 @@ pub fn export(workspace: &Workspace, out: &mut dyn Write) -> Result<Moved, Engin
     let mut entries: BTreeMap<String, Entry> = texts.iter().map(|(name, text)| (name.clone(), entry(text))).collect();
     entries.extend(blobs.iter().map(|(digest, size)| (format!("blobs/{digest}"), Entry { size: *size, blake3: *digest })));
     let index = Index { format: FORMAT, ledger: copy.ledger_id, last_fence: copy.last_fence, packages: copy.packages, entries };
-    let index = serde_json::to_vec_pretty(&index).map_err(|error| broken(error.to_string()))?;
+    let index = serde_json::to_vec_pretty(&index).map_err(|error| broken(&error.to_string()))?;
     let mut tar = tar::Builder::new(out);
     append(&mut tar, INDEX, &index)?;
     for (name, text) in &texts {
@@ -95,10 +95,10 @@ fn lines(texts: &[String]) -> String {
 
 fn fold(id: &StreamId, records: &[String]) -> Result<Release, EngineError> {
     let parsed = records.iter().map(|text| serde_json::from_str::<Record>(text));
-    let parsed: Vec<Record> = parsed.collect::<Result<_, _>>().map_err(|error| broken(format!("{id}: {error}")))?;
+    let parsed: Vec<Record> = parsed.collect::<Result<_, _>>().map_err(|error| broken(&format!("{id}: {error}")))?;
     Release::fold(&parsed)?
         .filter(|release| release.start.package == id.package && release.start.release == id.release)
-        .ok_or_else(|| broken(format!("what stands under {id} is another release")))
+        .ok_or_else(|| broken(&format!("what stands under {id} is another release")))
 }
 
 /// Gathers the blobs that a release names, and those that these name. What a pure step could make again need not be there.
@@ -159,7 +159,7 @@ pub fn import(workspace: &Workspace, file: &mut dyn Read) -> Result<Moved, Engin
     let mut entries = tar.entries().map_err(unreadable)?;
     let index = match entries.next() {
         Some(first) => read_index(first.map_err(unreadable)?)?,
-        None => return Err(broken("it is empty".to_owned())),
+        None => return Err(broken("it is empty")),
     };
     let mut copy = LedgerCopy { ledger_id: index.ledger, last_fence: index.last_fence, packages: index.packages, ..LedgerCopy::default() };
     let mut due = index.entries;
@@ -167,11 +167,11 @@ pub fn import(workspace: &Workspace, file: &mut dyn Read) -> Result<Moved, Engin
     for entry in entries {
         let mut entry = entry.map_err(unreadable)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let said = due.remove(&name).ok_or_else(|| broken(format!("its list does not name {name}, or it is there twice")))?;
+        let said = due.remove(&name).ok_or_else(|| broken(&format!("its list does not name {name}, or it is there twice")))?;
         let mut bytes = Vec::new();
         (&mut entry).take(said.size + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.len() as u64 != said.size || Digest::of(&bytes) != said.blake3 {
-            return Err(broken(format!("{name} is not what its list says")));
+            return Err(broken(&format!("{name} is not what its list says")));
         }
         match name.split_once('/') {
             Some(("blobs", digest)) if digest == said.blake3.to_string() => {
@@ -180,15 +180,15 @@ pub fn import(workspace: &Workspace, file: &mut dyn Read) -> Result<Moved, Engin
                 moved.bytes += said.size;
             }
             Some((kind @ ("events" | "logs"), id)) => take_lines(&mut copy, kind, id, bytes)?,
-            _ => return Err(broken(format!("{name} is no part of a state"))),
+            _ => return Err(broken(&format!("{name} is no part of a state"))),
         }
     }
     if let Some(name) = due.keys().next() {
-        return Err(broken(format!("{name} is missing: the file is cut off")));
+        return Err(broken(&format!("{name} is missing: the file is cut off")));
     }
     for (id, stream) in &mut copy.streams {
         let summary = Summary::of(&fold(id, &stream.records)?);
-        stream.summary = serde_json::to_string(&summary).map_err(|error| broken(error.to_string()))?;
+        stream.summary = serde_json::to_string(&summary).map_err(|error| broken(&error.to_string()))?;
     }
     moved.releases = copy.streams.len();
     workspace.blobs.sync()?;
@@ -203,39 +203,36 @@ pub fn import(workspace: &Workspace, file: &mut dyn Read) -> Result<Moved, Engin
 
 fn read_index(mut entry: tar::Entry<'_, &mut dyn Read>) -> Result<Index, EngineError> {
     if entry.path_bytes() != INDEX.as_bytes() {
-        return Err(broken(format!("it does not begin with {INDEX}")));
+        return Err(broken(&format!("it does not begin with {INDEX}")));
     }
     let mut bytes = Vec::new();
     (&mut entry).take(INDEX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
-    let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
+    let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| broken(&error.to_string()))?;
     if json["format"] != FORMAT {
         return Err(EngineError::input(
             format!("this state has format {}, and this relrun knows {FORMAT}", json["format"]),
             "use the relrun that wrote it, or a newer one",
         ));
     }
-    serde_json::from_value(json).map_err(|error| broken(error.to_string()))
+    serde_json::from_value(json).map_err(|error| broken(&error.to_string()))
 }
 
 fn take_lines(copy: &mut LedgerCopy, kind: &str, id: &str, bytes: Vec<u8>) -> Result<(), EngineError> {
-    let text = String::from_utf8(bytes).map_err(|_| broken(format!("{kind}/{id} is no text")))?;
+    let text = String::from_utf8(bytes).map_err(|_| broken(&format!("{kind}/{id} is no text")))?;
     let stream = id.strip_suffix(".ndjson").and_then(|id| id.rsplit_once('/'));
     let stream = stream.and_then(|(package, release)| Some((package.to_owned(), release.parse::<ReleaseId>().ok()?)));
-    let (package, release) = stream.ok_or_else(|| broken(format!("{kind}/{id} names no release")))?;
+    let (package, release) = stream.ok_or_else(|| broken(&format!("{kind}/{id} names no release")))?;
     let into: &mut StreamCopy = copy.streams.entry(StreamId { package, release }).or_default();
     let lines = text.lines().map(str::to_owned).collect();
-    if kind == "events" {
-        into.records = lines
-    } else {
-        into.log = lines
-    }
+    *(if kind == "events" { &mut into.records } else { &mut into.log }) = lines;
     Ok(())
 }
 
-fn broken(why: String) -> EngineError {
+fn broken(why: &str) -> EngineError {
     EngineError::input(format!("this is no whole state of a project: {why}"), "export it again: `relrun state export FILE`")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 fn unreadable(error: std::io::Error) -> EngineError {
-    broken(error.to_string())
+    broken(&error.to_string())
 }
