@@ -73,6 +73,12 @@ impl Loaded {
         Ok(Self { name, directory, text, digest, manifest, environments, sources: None })
     }
 
+    /// Returns what a project's relrun.kdl says by itself, for what needs environments and no manifest.
+    pub fn of_project(workspace: &Workspace) -> Result<Self, EngineError> {
+        let text = "package \"relrun/project\" version=\"0.0.0\"".to_owned();
+        Self::new(workspace, Source::new("relrun.kdl".to_owned(), workspace.root.clone(), text))
+    }
+
     /// Takes the environments as they are now, into a manifest of some time ago. One that is gone since stays what it was: what stands there can
     /// still be undone and destroyed. `recorded` are those that it knew, from wherever they were.
     pub(crate) fn take_environments(&mut self, now: &Self, recorded: Vec<Environment>) {

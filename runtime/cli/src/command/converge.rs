@@ -1,14 +1,17 @@
 //! `converge`: what the environments say should stand in them.
 
-use super::run::{Opened, may_destroy, watch};
+use super::run::{Opened, may_destroy, refuse_to_deploy_in_ci, watch};
 use crate::args::{Cli, Format, ManifestArg, Run};
 use crate::show;
 use relrun_engine::command::{self, ConvergeRequest, Converged, Wish};
 use relrun_engine::{EngineError, Exit, words};
+use relrun_manifest::{PackageReference, Wanted};
 use relrun_report::{RunFinished, RunVerdict};
+use std::sync::Arc;
 
 pub(super) async fn converge(cli: &Cli, manifest: &ManifestArg, request: &ConvergeRequest, run: &Run) -> Result<Exit, EngineError> {
     let opened = Opened::any(cli, &manifest.path)?;
+    refuse_to_deploy_in_ci(&opened)?;
     let wishes = command::wishes(&opened.loaded, &request.environments)?;
     if wishes.is_empty() {
         let message = "no environment says what should stand in it";
@@ -21,8 +24,13 @@ pub(super) async fn converge(cli: &Cli, manifest: &ManifestArg, request: &Conver
     if !gone.is_empty() && !may_destroy(&opened, &gone, run)? {
         return Ok(Exit::Declined);
     }
+    let workspace = Arc::clone(&opened.workspace);
+    let fetch = async |wish: &Wish| {
+        let Ok(name) = wish.package.parse() else { return Ok(None) };
+        super::package::find(&workspace, &PackageReference { name, wanted: Wanted::Version(wish.version.clone()) }).await
+    };
     let (all, mut reporter) =
-        watch(cli, opened, run, false, async |tools, loaded| command::converge(tools, &loaded, request).await).await?;
+        watch(cli, opened, run, false, async |tools, loaded| command::converge(tools, &loaded, request, fetch).await).await?;
     if let Err(error) = reporter.finish() {
         tracing::debug!(%error, "the reporter could not end");
     }

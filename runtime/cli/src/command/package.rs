@@ -264,6 +264,18 @@ async fn fetch(workspace: &Arc<Workspace>, reference: &PackageReference, from: O
     Err(not_found(&client, &places, reference).await)
 }
 
+/// Finds a package where relrun.kdl says that packages lie; none where it says nothing, or where none is.
+pub(super) async fn find(workspace: &Arc<Workspace>, reference: &PackageReference) -> Result<Option<Package>, EngineError> {
+    let client = client(workspace)?;
+    for place in candidates(workspace, &reference.name.to_string())? {
+        let repository = client.open(&place).await?;
+        if let Some(found) = choose(&*repository, reference).await? {
+            return command::pull(workspace, &*repository, &found, reference).await.map(Some);
+        }
+    }
+    Ok(None)
+}
+
 async fn choose(from: &dyn Repository, reference: &PackageReference) -> Result<Option<Name>, EngineError> {
     command::choose(from, &reference.wanted).await
 }

@@ -46,13 +46,7 @@ impl Opened {
         }
         let place = open::place(cli, manifest, Access::Write)?;
         let workspace = Arc::clone(&place.workspace);
-        let packages = workspace.runs.packages()?;
-        let nothing = || {
-            let message = format!("there is no file {}, and no release on record", manifest.display());
-            EngineError::input(message, "make a release first: `relrun apply release.kdl`")
-        };
-        let package = packages.first().ok_or_else(nothing)?;
-        let loaded = command::manifest_on_record(&workspace, package)?;
+        let loaded = Loaded::of_project(&workspace)?;
         Ok(Self { workspace, loaded, _place: Some(place) })
     }
 
@@ -182,7 +176,11 @@ async fn listen(sender: watch::Sender<Stop>) {
 /// A runner's disk is thrown away, and the ledger with it: deploying from there must be meant.
 fn refuse_local_ledger_in_ci(opened: &Opened) -> Result<(), EngineError> {
     let deploys = opened.loaded.manifest.phases.iter().any(|phase| phase.environments.is_some());
-    if deploys && is_ci() && opened.workspace.project.state.is_none() {
+    if deploys { refuse_to_deploy_in_ci(opened) } else { Ok(()) }
+}
+
+pub(super) fn refuse_to_deploy_in_ci(opened: &Opened) -> Result<(), EngineError> {
+    if is_ci() && opened.workspace.project.state.is_none() {
         return Err(EngineError::input(
             "this would deploy from CI with a ledger that lies in the work tree, and a runner's disk is not kept",
             "keep `.relrun/` between runs and say so in relrun.kdl: state \"local\"",

@@ -4,6 +4,7 @@
 //! again, and how long is read from the ledger: no other memory is kept. It goes on with what does not depend on the failure.
 
 use super::bring::built_as;
+use super::deliver::{DeliverRequest, deliver, manifest_of};
 use super::due::gone;
 use super::promote::{PromoteRequest, is_built, promote, promotion};
 use super::resume::{Resume, resume};
@@ -14,6 +15,7 @@ use relrun_ledger::{
     DeploymentKey, Deployments, EnvironmentState, Mark, Release, ReleaseId, ReleaseKind, Status, Summary, Timestamp, Verdict,
 };
 use relrun_manifest::{Version, VersionSelector};
+use relrun_package::Package;
 use relrun_report::{RunFinished, RunVerdict};
 use std::time::Duration;
 
@@ -96,14 +98,19 @@ pub fn wishes(loaded: &Loaded, only: &[String]) -> Result<Vec<Wish>, EngineError
     Ok(wishes.collect())
 }
 
-/// Brings every deployment to where it should be, and tells how it went with each as soon as it is known.
+/// Brings every deployment to where it should be: from the releases on record, or from a package where `fetch` finds a higher version. Tells how it went with each as soon as it is known.
 ///
 /// # Errors
 /// Only where nothing can go on: a store or the machine failed.
-pub async fn converge(mut tools: Tools<'_>, loaded: &Loaded, request: &ConvergeRequest) -> Result<Vec<(Wish, Converged)>, EngineError> {
+pub async fn converge(
+    mut tools: Tools<'_>,
+    loaded: &Loaded,
+    request: &ConvergeRequest,
+    fetch: impl AsyncFn(&Wish) -> Result<Option<Package>, EngineError>,
+) -> Result<Vec<(Wish, Converged)>, EngineError> {
     let mut all = Vec::new();
     for wish in wishes(loaded, &request.environments)? {
-        let converged = match Box::pin(one(tools.again(), loaded, &wish, request.now)).await {
+        let converged = match Box::pin(one(tools.again(), loaded, &wish, request.now, &fetch)).await {
             Ok(converged) => converged,
             Err(error) if matches!(error.exit(), Exit::Machine | Exit::Interrupted) => return Err(error),
             Err(error) => Converged::Refused(error),
@@ -140,14 +147,30 @@ async fn leave(mut tools: Tools<'_>, loaded: &Loaded, all: &mut Vec<(Wish, Conve
     Ok(())
 }
 
-async fn one(tools: Tools<'_>, loaded: &Loaded, wish: &Wish, now: bool) -> Result<Converged, EngineError> {
+async fn one(
+    tools: Tools<'_>,
+    loaded: &Loaded,
+    wish: &Wish,
+    now: bool,
+    fetch: &impl AsyncFn(&Wish) -> Result<Option<Package>, EngineError>,
+) -> Result<Converged, EngineError> {
     let summaries = super::summaries(&tools.workspace, &wish.package)?;
-    let Some(chosen) = choose(&tools.workspace, &summaries, wish)? else { return Ok(Converged::Missing) };
+    let chosen = choose(&tools.workspace, &summaries, wish)?;
+    let is_enough = chosen.is_some() && matches!(wish.version, VersionSelector::Exact(_));
+    let package = if is_enough { None } else { fetch(wish).await? };
+    if let Some(package) = package.filter(|package| is_higher(package, &summaries, chosen)) {
+        return from_package(tools, loaded, wish, now, &package).await;
+    }
+    let Some(chosen) = chosen else { return Ok(Converged::Missing) };
     let record = read(&tools.workspace, &wish.package, chosen)?;
     let loaded = loaded_of(&tools.workspace, loaded, &record)?;
     let deployments = Deployments::of(&summaries);
     let stands = deployments.active(&wish.place).is_some_and(|active| built_as(&summaries, active.release) == chosen);
-    let tries = tries(&tools.workspace, &summaries, wish, chosen)?;
+    let is_of = |summary: &Summary| {
+        summary.release == chosen
+            || (matches!(summary.kind, ReleaseKind::Promote { .. }) && built_as(&summaries, summary.release) == chosen)
+    };
+    let tries = tries(&tools.workspace, &summaries, wish, &is_of)?;
     if let Some(waiting) = tries.waiting {
         let Status::Ended(Verdict::Waiting { on }) = &waiting.status else { return Ok(Converged::Missing) };
         if on.iter().any(|what| what != "continue") {
@@ -155,11 +178,8 @@ async fn one(tools: Tools<'_>, loaded: &Loaded, wish: &Wish, now: bool) -> Resul
         }
         return Ok(Converged::Carried(resume(tools, loaded, Some(waiting.release), Resume::Continue).await?));
     }
-    if let Some(last) = tries.failed.first().filter(|_| !stands && !now) {
-        let until = last.created + rest(tries.failed.len());
-        if Timestamp::now() < until {
-            return Ok(Converged::Rests { release: last.release, failures: tries.failed.len(), until });
-        }
+    if let Some(rests) = tries.rest().filter(|_| !stands && !now) {
+        return Ok(rests);
     }
     let request = PromoteRequest {
         release: Some(chosen),
@@ -170,6 +190,32 @@ async fn one(tools: Tools<'_>, loaded: &Loaded, wish: &Wish, now: bool) -> Resul
     let promotion = promotion(&tools.workspace, &loaded, &request)?;
     let finished = promote(tools, loaded, &promotion).await?;
     Ok(if finished.verdict == RunVerdict::NothingToDo { Converged::Stands(finished) } else { Converged::Carried(finished) })
+}
+
+/// Whether a package has a higher version than the release that was chosen on record.
+fn is_higher(package: &Package, summaries: &[Summary], chosen: Option<ReleaseId>) -> bool {
+    let version = |text: &str| Version::parse(text).ok();
+    let there = chosen.and_then(|id| summaries.iter().find(|summary| summary.release == id)).and_then(|summary| version(&summary.version));
+    version(&package.record.version) > there
+}
+
+/// Deploys a package that is not on record yet.
+async fn from_package(tools: Tools<'_>, loaded: &Loaded, wish: &Wish, now: bool, package: &Package) -> Result<Converged, EngineError> {
+    let summaries = super::summaries(&tools.workspace, &wish.package)?;
+    let version = &package.record.version;
+    let is_of = |summary: &Summary| matches!(summary.kind, ReleaseKind::Package { .. }) && summary.version == *version;
+    if let Some(rests) = tries(&tools.workspace, &summaries, wish, &is_of)?.rest().filter(|_| !now) {
+        return Ok(rests);
+    }
+    let mut of_package = manifest_of(&tools.workspace, package)?;
+    of_package.take_environments(loaded, Vec::new());
+    let request = DeliverRequest {
+        reference: format!("{}@{version}", wish.package),
+        environment: wish.place.environment.clone(),
+        deployment: Some(wish.place.deployment.clone()),
+        ..DeliverRequest::default()
+    };
+    deliver(tools, of_package, package, &request).await.map(Converged::Carried)
 }
 
 /// Half a minute after the first failure, twice as long after each that follows, an hour at most.
@@ -209,10 +255,23 @@ struct Tries<'a> {
     failed: Vec<&'a Summary>,
 }
 
-fn tries<'a>(workspace: &Workspace, summaries: &'a [Summary], wish: &Wish, chosen: ReleaseId) -> Result<Tries<'a>, EngineError> {
+impl Tries<'_> {
+    /// Says that it rests, where it does.
+    fn rest(&self) -> Option<Converged> {
+        let last = self.failed.first()?;
+        let until = last.created + rest(self.failed.len());
+        (Timestamp::now() < until).then_some(Converged::Rests { release: last.release, failures: self.failed.len(), until })
+    }
+}
+
+fn tries<'a>(
+    workspace: &Workspace,
+    summaries: &'a [Summary],
+    wish: &Wish,
+    is_of: &dyn Fn(&Summary) -> bool,
+) -> Result<Tries<'a>, EngineError> {
     let mut tries = Tries { waiting: None, failed: Vec::new() };
-    let is_of = |summary: &&Summary| matches!(summary.kind, ReleaseKind::Promote { .. }) && built_as(summaries, summary.release) == chosen;
-    for summary in summaries.iter().rev().filter(is_of) {
+    for summary in summaries.iter().rev().filter(|summary| is_of(summary)) {
         let release = read(workspace, &wish.package, summary.release)?;
         if !is_for(&release, &wish.place) {
             continue;

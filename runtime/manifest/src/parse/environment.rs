@@ -30,17 +30,18 @@ fn read_deployment(node: &Node, out: &mut Vec<Mistake>) -> Option<DeploymentDecl
     });
     let version = match node.prop_text("version") {
         None => Some(Spanned::new(VersionSelector::Latest, node.span)),
-        Some(text) => {
-            if let Ok(version) = text.value.parse() {
-                Some(Spanned::new(version, text.span))
-            } else {
-                let mistake = Mistake::new("relrun::manifest::version", text.span, format!("`{}` selects no version", text.value));
-                out.push(mistake.help("write an exact version (`1.4.2`), a line of them (`1.4.@`, `1.@`), or `latest`"));
-                None
-            }
-        }
+        Some(text) => read_selector(&text, out),
     };
     Some(DeploymentDecl { name: name?, package: package?, version: version? })
+}
+
+fn read_selector(text: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<VersionSelector>> {
+    if let Ok(version) = text.value.parse() {
+        return Some(Spanned::new(version, text.span));
+    }
+    let mistake = Mistake::new("relrun::manifest::version", text.span, format!("`{}` selects no version", text.value));
+    out.push(mistake.help("write an exact version (`1.4.2`), a line of them (`1.4.@`, `1.@`), or `latest`"));
+    None
 }
 
 fn read_labels(node: &Node, out: &mut Vec<Mistake>) -> BTreeMap<String, String> {
