@@ -298,7 +298,10 @@ fn prune(cli: &Cli, manifest: &ManifestArg, keep: usize, dry_run: bool) -> Resul
     let opened = Opened::new(cli, &manifest.path, Access::Write)?;
     let gone = command::prune(&opened.workspace, &opened.package(), keep, dry_run)?;
     let verb = if dry_run { "would forget" } else { "forgot" };
-    let lines: String = gone.iter().map(|id| format!("{verb} {id}\n")).collect();
+    let mut lines = String::new();
+    for id in &gone {
+        lines += &format!("{verb} {id}\n");
+    }
     let hint = if gone.is_empty() { "nothing to forget\n" } else { "hint: `relrun cache gc` frees what only they needed\n" };
     show::print(&(lines + hint))
 }

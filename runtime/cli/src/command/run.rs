@@ -266,7 +266,7 @@ pub(super) async fn cancel(cli: &Cli, at: &Release, run: &Run) -> Result<Exit, E
 pub(super) async fn undo(cli: &Cli, at: &Release, environments: &[String], run: &Run) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
     let request = BackRequest { release: at.id, environments: environments.to_vec(), deployment: at.deployment.clone() };
-    carry(cli, opened, run, false, async |tools, loaded| command::undo(tools, loaded, &request).await).await
+    carry(cli, opened, run, false, async |tools, loaded| Box::pin(command::undo(tools, loaded, &request)).await).await
 }
 
 pub(super) async fn rollback(cli: &Cli, manifest: &ManifestArg, request: &RollbackRequest, run: &Run) -> Result<Exit, EngineError> {
