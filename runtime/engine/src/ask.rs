@@ -3,7 +3,7 @@
 use crate::carry::{Secrecy, granted_variables, limits};
 use crate::prepare::Prepared;
 use crate::staging::Stage;
-use crate::{EngineError, Loaded, Workspace};
+use crate::{EngineError, Workspace};
 use relrun_graph::NodeId;
 use relrun_host::{CancelToken, Canceller, Context, Invocation, Level, LineSource, Operation, Reply, StepSink, TargetMark};
 use relrun_ledger::{Failure, FailureKind, StepKind};
@@ -33,8 +33,8 @@ pub(crate) struct Question<'q> {
 
 impl<'w> Asker<'w> {
     /// Reads the secrets that questions may need.
-    pub(crate) fn new(workspace: &'w Workspace, loaded: &Loaded) -> Result<Self, EngineError> {
-        let secrecy = crate::secrets::read(workspace, loaded)?;
+    pub(crate) fn new(workspace: &'w Workspace, prepared: &Prepared, wanted: &dyn Fn(NodeId) -> bool) -> Result<Self, EngineError> {
+        let secrecy = crate::secrets::read(workspace, prepared, wanted)?;
         let (canceller, cancel) = Canceller::new();
         Ok(Self { workspace, secrecy, _canceller: canceller, cancel })
     }

@@ -45,7 +45,7 @@ use crate::locks::{Locks, Patience, deployment_key, release_key};
 use crate::prepare::{LockFile, Prepared};
 use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_graph::{Errands, Selection};
-use relrun_ledger::{DeploymentKey, Deployments, Event, Release, ReleaseId, ReleaseKind, RunKind, Status, StepId, Summary};
+use relrun_ledger::{DeploymentKey, Deployments, Event, Release, ReleaseId, ReleaseKind, RunKind, Status, StepId, StepState, Summary};
 use relrun_manifest::Environment;
 use relrun_store::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -179,6 +179,14 @@ fn recorded_environments(workspace: &Workspace, release: &Release) -> Result<Vec
             "restore the ledger from a backup",
         )
     })
+}
+
+/// Returns whether a step of a release is still to be carried.
+fn is_left(prepared: &Prepared, release: &Release, node: relrun_graph::NodeId) -> bool {
+    let (name, environment) = (&prepared.step(node).name.value, prepared.environment(node).map(|environment| &environment.name.value));
+    let is_it = |decl: &relrun_ledger::StepDecl| decl.name == *name && decl.environment.as_ref() == environment;
+    let Some(step) = release.step_ids().find(|step| is_it(&release.start.steps[step.index()])) else { return false };
+    release.is_selected(step) && !matches!(release.step(step).state, StepState::Succeeded(_))
 }
 
 /// Takes the locks that a run on this release needs, in one order: the release, then its deployments sorted.

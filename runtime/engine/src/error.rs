@@ -95,7 +95,12 @@ pub enum EngineError {
     /// Another holds the lock.
     #[error("{key} is locked by {user}@{host} (pid {pid}{release}) since {since}", key = .0.key, user = .0.holder.actor.user, host = .0.holder.actor.host,
         pid = .0.holder.actor.pid, release = .0.holder.release.map(|id| format!(", release {id}")).unwrap_or_default(), since = .0.holder.since)]
-    #[diagnostic(code(relrun::locked), help("wait with `--lock-wait 5m`, or, when you know that it is gone, type `relrun lock release`"))]
+    #[diagnostic(
+        code(relrun::locked),
+        help(
+            "wait with `--lock-wait 5m`, or, when you know that it is gone, type `relrun lock release KEY`; `relrun lock list` shows the key"
+        )
+    )]
     Locked(Box<Lock>),
     /// A person ended the wait for a lock.
     #[error("interrupted while it waited: {0}")]

@@ -5,7 +5,7 @@
 use crate::{EngineError, Workspace};
 use rayon::prelude::*;
 use relrun_ledger::Digest;
-use relrun_store::{Globbed, Tree};
+use relrun_store::{Globbed, StoreError, Tree};
 use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(crate) fn files<G: Borrow<Globs> + Sync>(workspace: &Workspace, at: Below<'_
     // Which entry is whose follows from the order.
     let staged: Vec<Vec<relrun_store::Entry>> =
         found.iter().map(|found| entries.by_ref().take(found.globbed.files.len()).collect()).collect();
-    let trees: Vec<Tree> = staged.into_par_iter().with_min_len(64).map(Tree::new).collect::<Result<_, _>>()?;
+    let trees: Vec<Tree> = staged.into_par_iter().with_min_len(64).map(Tree::new).collect::<Result<_, _>>().map_err(unfit)?;
     let digests: Vec<Digest> = trees.par_iter().with_min_len(64).map(Tree::digest).collect();
     let files = found.into_iter().zip(trees).zip(digests);
     Ok(files.map(|((found, tree), digest)| Files { root: found.root.to_owned(), tree: Arc::new(tree), digest }).collect())
@@ -65,7 +65,7 @@ fn find<'a>(at: Below<'a>, globs: &Globs) -> Result<Found<'a>, EngineError> {
     let anchored = |glob: &String| glob.trim_start_matches('!').starts_with('/');
     let root = if globs.iter().all(anchored) { at.root } else { at.directory };
     let relative: Vec<String> = globs.iter().map(|glob| if anchored(glob) { glob.replacen('/', "", 1) } else { glob.clone() }).collect();
-    let globbed = relrun_store::glob_files(root, &relative)?;
+    let globbed = relrun_store::glob_files(root, &relative).map_err(unfit)?;
     if globbed.files.is_empty() {
         let names: Vec<String> = globs.iter().map(|glob| format!("\"{glob}\"")).collect();
         let message = format!("`reads {}` matches no file below {}", names.join(" "), root.display());
@@ -83,8 +83,19 @@ fn digest(workspace: &Workspace, found: &[Found<'_>]) -> Result<Vec<relrun_store
     let mut stats = workspace.stats();
     for run in found.chunk_by(|one, other| one.root == other.root) {
         let paths: Vec<&str> = run.iter().flat_map(|found| &found.globbed.files).map(String::as_str).collect();
-        entries.extend(stats.digest_files(run[0].root, &paths)?);
+        entries.extend(stats.digest_files(run[0].root, &paths).map_err(unfit)?);
     }
     stats.save();
     Ok(entries)
+}
+
+/// What no tree can hold is a mistake in the work tree or in the globs, and no fault of the store.
+fn unfit(error: StoreError) -> EngineError {
+    match error {
+        StoreError::Tree { path, reason, help } => {
+            let help = help.unwrap_or_else(|| format!("leave it out: `reads … \"!{path}\"`"));
+            EngineError::input(format!("{path} cannot be staged: {reason}"), help)
+        }
+        error => error.into(),
+    }
 }

@@ -131,7 +131,10 @@ pub const PLAN_FORMAT: u32 = 1;
 /// Makes a plan.
 pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest, options: PlanOptions) -> Result<Plan, EngineError> {
     let applied = identity_of(workspace, loaded, request).await?;
-    let asker = Asker::new(workspace, &applied.prepared.loaded)?;
+    let asker = {
+        let wanted = |node: NodeId| applied.sought.steps.as_ref().is_none_or(|steps| steps.contains(&StepId(node.0)));
+        Asker::new(workspace, &applied.prepared, &wanted)?
+    };
     let build = options.build;
     let mut planner = Planner { workspace, asker, build, outcomes: BTreeMap::new(), missing: BTreeMap::new() };
     let Applied { prepared, survey, sought, .. } = applied;

@@ -1,20 +1,31 @@
-//! Reads the manifest's secrets from where they are. A missing one is reported before anything runs, all of them at once.
+//! Reads the manifest's secrets from where they are. A missing one that a step needs is reported before anything runs, all of them at once. One
+//! that nothing needs now is read where that is quiet, so that it is masked too.
 
 use crate::carry::Secrecy;
-use crate::{EngineError, Loaded, Workspace};
+use crate::prepare::Prepared;
+use crate::{EngineError, Workspace};
 use relrun_gate::{Masker, Secrets};
-use relrun_manifest::{Mistake, SecretSource};
-use std::collections::BTreeMap;
+use relrun_graph::NodeId;
+use relrun_manifest::{Capability, Mistake, SecretSource};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Reads every secret.
-pub(crate) fn read(workspace: &Workspace, loaded: &Loaded) -> Result<Arc<Secrecy>, EngineError> {
+/// Reads the secrets that these steps need.
+pub(crate) fn read(workspace: &Workspace, prepared: &Prepared, wanted: &dyn Fn(NodeId) -> bool) -> Result<Arc<Secrecy>, EngineError> {
+    let loaded = &prepared.loaded;
+    let needed = needed(prepared, wanted);
     let mut values = BTreeMap::new();
     let mut mistakes = Vec::new();
     for secret in &loaded.manifest.secrets {
+        let is_needed = needed.contains(secret.name.value.as_str());
+        if !is_needed && matches!(secret.from.value, SecretSource::Command(_)) {
+            // A vault may ask a person.
+            continue;
+        }
         match read_one(workspace, &loaded.directory, &secret.from.value) {
             Ok(value) => drop(values.insert(secret.name.value.clone(), value)),
+            Err(_) if !is_needed => {}
             Err(reason) => mistakes.push(
                 Mistake::new(
                     "relrun::secret::missing",
@@ -32,6 +43,14 @@ pub(crate) fn read(workspace: &Workspace, loaded: &Loaded) -> Result<Arc<Secrecy
     let masker = Masker::new(&secrets).map_err(|error| EngineError::input(error.to_string(), "shorten the secret"))?;
     let masker = Arc::new(masker);
     Ok(Arc::new(Secrecy { secrets, masker }))
+}
+
+fn needed<'p>(prepared: &'p Prepared, wanted: &dyn Fn(NodeId) -> bool) -> BTreeSet<&'p str> {
+    let nodes = prepared.graph.topological().filter(|&node| wanted(node));
+    let capabilities = nodes.flat_map(|node| &prepared.nodes[node.index()].capabilities);
+    let names =
+        capabilities.filter_map(|capability| if let Capability::Secret(secret) = capability { Some(secret.name.as_str()) } else { None });
+    names.collect()
 }
 
 /// Reads one secret; a file is relative to a directory.

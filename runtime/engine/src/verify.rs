@@ -42,7 +42,12 @@ pub async fn verify(workspace: &Workspace, now: &Loaded, wanted: &dyn Fn(&Deploy
     for (id, keys) in places {
         let release = crate::command::read(workspace, &package, id)?;
         let prepared = crate::command::snapshot(workspace, &release, now).await?;
-        let asker = Asker::new(workspace, &prepared.loaded)?;
+        let asker = {
+            let there = |node: relrun_graph::NodeId| {
+                prepared.environment(node).is_some_and(|found| keys.iter().any(|key| key.environment == *found.name))
+            };
+            Asker::new(workspace, &prepared, &there)?
+        };
         for key in keys {
             for step in effects_at(&release, &key) {
                 let health = one(workspace, &asker, &prepared, &release, step).await;

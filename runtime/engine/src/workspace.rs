@@ -83,6 +83,9 @@ impl Workspace {
             std::io::ErrorKind::NotFound => {
                 EngineError::input(format!("there is no file {}", path.display()), "name the manifest: `relrun apply release.kdl`")
             }
+            std::io::ErrorKind::IsADirectory => {
+                EngineError::input(format!("{} is a folder", path.display()), "name the manifest in it: `relrun apply FOLDER/release.kdl`")
+            }
             std::io::ErrorKind::InvalidData => EngineError::input(format!("{} is no UTF-8 text", path.display()), "save it as UTF-8"),
             _ => EngineError::io(format!("read {}", path.display()), source),
         })

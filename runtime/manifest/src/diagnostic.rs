@@ -92,7 +92,12 @@ impl Diagnostics {
         }
         mistakes.sort_by_key(|mistake| mistake.span.start);
         mistakes.dedup();
-        Self { source: Arc::new(NamedSource::new(file_name, text.to_owned())), mistakes }
+        // A text that was refused for its length is not shown: its line may be all of it.
+        let shown = if text.len() > crate::text::MAX_BYTES { "" } else { text };
+        if shown.is_empty() {
+            mistakes.iter_mut().for_each(|mistake| mistake.span = Span::default());
+        }
+        Self { source: Arc::new(NamedSource::new(file_name, shown.to_owned())), mistakes }
     }
 
     /// Returns the mistakes in file order.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// How long a file may be. The parser reads 2 MB a second.
+pub(crate) const MAX_BYTES: usize = 32 << 20;
+
 /// Returns the candidate that a person most likely meant, if one is near enough.
 pub fn nearest<'a, I>(word: &str, candidates: I) -> Option<&'a str>
 where

@@ -163,6 +163,8 @@ fn unfinished(summary: &Summary, only: Only<'_>, held: bool) -> Option<Vec<Strin
         },
         (Status::Running | Status::Ended(Verdict::Cancelled), _) => format!("relrun continue {id}"),
         (Status::Ended(Verdict::Failed), _) if !places.is_empty() => format!("relrun retry {id}"),
+        // An undo or a destroy of one environment may leave another half deployed.
+        (Status::Ended(_), _) if !places.is_empty() => format!("relrun retry {id}, or relrun undo {id}"),
         _ => return None,
     };
     let status = if summary.status == Status::Running && !held { "interrupted" } else { words::status(&summary.status) };

@@ -194,7 +194,7 @@ pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineErr
         return super::package::apply(cli, args, reference).await;
     }
     let (manifest, mut request) = match saved_plan(&args.target.manifest)? {
-        Some(plan) => (PathBuf::from(&plan.manifest), plan.as_request()),
+        Some(plan) => (PathBuf::from(&plan.manifest), of_plan(&plan, &args.target)?),
         None => (args.target.manifest.clone(), request(&args.target)),
     };
     request.force = args.force;
@@ -205,13 +205,30 @@ pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineErr
         return Ok(show::finished(&mut *show::reporter(cli, || None), finished));
     }
     let opened = Opened { loaded: Loaded::new(&workspace, source)?, workspace, _place: None };
-    request.description = args.description.clone().or_else(|| super::git::commit_line(&opened.loaded.directory));
+    let description = args.description.clone().or_else(|| super::git::commit_line(&opened.loaded.directory));
+    request.description = description.and_then(|text| one_line(&text));
     request.git = super::git::facts(&opened.loaded.directory);
     let gone = if request.is_whole() { command::gone(&opened.workspace, &opened.loaded)? } else { Vec::new() };
     if !gone.is_empty() && !may_destroy(&opened, &gone, &args.run)? {
         return Ok(Exit::Declined);
     }
     carry(cli, opened, &args.run, args.no_cache, async |tools, loaded| command::apply(tools, loaded, &request).await).await
+}
+
+/// Takes a text's first line, without what a terminal would act on; none where nothing is left.
+fn one_line(text: &str) -> Option<String> {
+    let line = text.trim().lines().next()?.chars().filter(|letter| !letter.is_control()).take(200).collect::<String>();
+    (!line.is_empty()).then_some(line)
+}
+
+/// A plan is carried as it was made: what narrows or changes it now would be something else than what was looked at.
+fn of_plan(plan: &Plan, target: &Target) -> Result<ApplyRequest, EngineError> {
+    let changed = !target.environment.is_empty() || !target.input.is_empty() || !target.phase.is_empty() || target.deployment.is_some();
+    if changed {
+        let message = "a saved plan is carried as it was made, without -e, -i, --phase and --deployment";
+        return Err(EngineError::input(message, "leave them out, or make another plan with them: `relrun plan --out FILE`"));
+    }
+    Ok(plan.as_request())
 }
 
 /// Reads a plan that was saved; a manifest is none.
@@ -298,7 +315,13 @@ fn sides(request: &PromoteRequest, promotion: &Promotion) -> String {
     let from = request.from.as_deref().unwrap_or("release");
     let replaces = promotion.replaces.as_ref().map_or_else(|| "nothing stands there".to_owned(), words);
     let width = from.len().max(request.to.len());
-    format!("{from:width$}  {}\n{:width$}  {replaces}\n", words(&promotion.release), request.to)
+    let sides = format!("{from:width$}  {}\n{:width$}  {replaces}\n", words(&promotion.release), request.to);
+    match &promotion.replaces {
+        Some(there) if there.created > promotion.release.created => {
+            sides + &format!("note: {} is older than what stands in {}\n", promotion.release.release, request.to)
+        }
+        _ => sides,
+    }
 }
 
 pub(super) async fn destroy(cli: &Cli, manifest: &ManifestArg, request: &BackRequest, run: &Run) -> Result<Exit, EngineError> {

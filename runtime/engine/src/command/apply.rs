@@ -183,7 +183,10 @@ async fn carry(mut tools: Tools<'_>, applied: Applied, request: &ApplyRequest, b
         tools.check_freeze(&applied.prepared.loaded, &environments_of(&applied.prepared, &steps))?;
     }
     // A secret that is missing must be known before there is a release.
-    let secrecy = || crate::secrets::read(&tools.workspace, &applied.prepared.loaded);
+    let secrecy = || {
+        let wanted = |node: relrun_graph::NodeId| applied.sought.steps.as_ref().is_none_or(|steps| steps.contains(&StepId(node.0)));
+        crate::secrets::read(&tools.workspace, &applied.prepared, &wanted)
+    };
     let (secrecy, taken) = match same {
         Same::Done(summary) => {
             again::lay_out(&mut tools, &applied, &summary)?;

@@ -104,7 +104,10 @@ async fn go(
         .collect();
     let prepared = snapshot(&tools.workspace, &release, &loaded).await?;
     let survey = Survey::new(&tools.workspace, &prepared, &|_| false)?;
-    let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
+    let secrecy = {
+        let there = |node: relrun_graph::NodeId| prepared.environment(node).is_some_and(|found| environments.contains(&found.name.value));
+        crate::secrets::read(&tools.workspace, &prepared, &there)?
+    };
     let (package, id) = (release.start.package.clone(), release.start.release);
     let taken = Taken::take_up(&tools.workspace, &package, id, Some(steps), &tools.options.patience())?;
     tools.carry(prepared, survey, taken, secrecy, run).await

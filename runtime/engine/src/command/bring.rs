@@ -41,7 +41,7 @@ pub(super) async fn bring(
     tools.check_freeze(&prepared.loaded, &BTreeSet::from([environment.to_owned()]))?;
     let survey = Survey::beside(&tools.workspace, &prepared, record)?;
     let identity = identity(record, &[command, environment], tools.workspace.runs.summaries(&record.start.package)?.len());
-    let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
+    let secrecy = crate::secrets::read(&tools.workspace, &prepared, &|node| steps.contains(&StepId(node.0)))?;
     let draft = Draft {
         prepared: &prepared,
         survey: &survey,

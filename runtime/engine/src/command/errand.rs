@@ -44,7 +44,7 @@ pub async fn errand(tools: Tools<'_>, loaded: Loaded, request: &ErrandRequest) -
     let steps = steps(&prepared, &record, request)?;
     tools.check_freeze(&prepared.loaded, &BTreeSet::from([environment.clone()]))?;
     let survey = Survey::beside(&tools.workspace, &prepared, &record)?;
-    let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
+    let secrecy = crate::secrets::read(&tools.workspace, &prepared, &|node| steps.contains(&StepId(node.0)))?;
     let draft = Draft {
         prepared: &prepared,
         survey: &survey,

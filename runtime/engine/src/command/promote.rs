@@ -69,10 +69,7 @@ pub fn promotion(workspace: &Workspace, loaded: &Loaded, request: &PromoteReques
     };
     let of = |id: ReleaseId| summaries.iter().find(|summary| summary.release == id).cloned();
     let release = of(id).ok_or_else(|| nothing_in(&package, &key(&request.to)))?;
-    if let Some(bad) = [Some(release.release), Some(built_as(&summaries, id))].into_iter().flatten().filter_map(of).find(is_bad) {
-        let message = format!("{} was marked bad", bad.release);
-        return Err(EngineError::input(message, format!("take the mark away first: `relrun releases mark {} bad --remove`", bad.release)));
-    }
+    check_good(&summaries, id)?;
     let record = read(workspace, &package, id)?;
     if !is_built(&record) {
         let message = format!("{id} is not built whole: not every step of it that is bound to no environment is done");
@@ -133,6 +130,14 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
 pub(super) fn is_built(record: &Release) -> bool {
     let free = record.step_ids().filter(|step| record.start.steps[step.index()].environment.is_none());
     free.into_iter().all(|step| matches!(record.step(step).state, StepState::Succeeded(_)))
+}
+
+/// Refuses a release that was marked bad, or that brought one that was.
+pub(super) fn check_good(summaries: &[Summary], id: ReleaseId) -> Result<(), EngineError> {
+    let chain = [id, built_as(summaries, id)];
+    let Some(bad) = summaries.iter().find(|summary| chain.contains(&summary.release) && is_bad(summary)) else { return Ok(()) };
+    let message = format!("{} was marked bad", bad.release);
+    Err(EngineError::input(message, format!("take the mark away first: `relrun releases mark {} bad --remove`", bad.release)))
 }
 
 fn is_bad(summary: &Summary) -> bool {

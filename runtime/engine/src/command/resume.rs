@@ -61,7 +61,7 @@ pub async fn resume(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, how
         // The way back stages nothing, so that it does not matter what has changed.
         Aim::Undo | Aim::Destroy => Survey::new(&tools.workspace, &prepared, &|_| false)?,
     };
-    let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
+    let secrecy = crate::secrets::read(&tools.workspace, &prepared, &|node| super::is_left(&prepared, &release, node))?;
     let taken = Taken::take_up(&tools.workspace, &package, id, selected, &tools.options.patience())?;
     if aim == Aim::Forward {
         check_goes_forward(&taken.release, how)?;
@@ -115,7 +115,7 @@ pub async fn cancel(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>) -> 
         Ok(taken) => {
             let prepared = snapshot(&tools.workspace, &release, &loaded).await?;
             let survey = Survey::new(&tools.workspace, &prepared, &|_| false)?;
-            let secrecy = crate::secrets::read(&tools.workspace, &prepared.loaded)?;
+            let secrecy = crate::secrets::read(&tools.workspace, &prepared, &|node| prepared.environment(node).is_some())?;
             tools.carry(prepared, survey, taken, secrecy, (RunKind::Undo, Aim::Undo, "cancel")).await
         }
         Err(EngineError::Locked(lock)) => {

@@ -95,10 +95,14 @@ pub(super) fn find_same(workspace: &Workspace, sought: &Sought) -> Result<Same, 
         }
         Status::Ended(Verdict::Failed | Verdict::Undone | Verdict::Destroyed) => "retry",
     };
-    let message =
-        format!("{id} is of this very manifest, inputs and files, and it is not finished ({})", crate::words::status(&release.status));
+    let message = format!("{id} is of this very manifest, inputs and files, and it is not finished ({})", at_rest(&release.status));
     let help = format!("type `relrun {command} {id}`; `relrun apply --force` makes a new release");
     Ok(Same::Unfinished(id, Box::new(EngineError::input(message, help))))
+}
+
+/// Returns what a release is that no process holds.
+fn at_rest(status: &Status) -> &'static str {
+    if *status == Status::Running { "left in the middle by a process that died" } else { crate::words::status(status) }
 }
 
 /// Returns how many releases of an identity there are.

@@ -103,6 +103,7 @@ pub async fn stage(tools: Tools<'_>, loaded: Loaded, edit: &SettingsEdit) -> Res
         let message = format!("nothing of {package} stands in {place}, and settings are changed of what stands");
         return Err(EngineError::input(message, "write `set` in the environment's block, or deploy first: `relrun apply`"));
     };
+    super::promote::check_good(&super::summaries(&tools.workspace, &package)?, active.release)?;
     let record = read(&tools.workspace, &package, active.release)?;
     let before = record.start.set.get(&edit.environment).cloned().unwrap_or_default();
     let after = edited(&loaded, &record, &before, edit)?;
@@ -156,6 +157,11 @@ fn edited(loaded: &Loaded, record: &Release, before: &Values, edit: &SettingsEdi
         let id = record.start.release;
         wrong.push(format!("{id} was given {name} with -i, which is stronger than a setting"));
     }
+    for name in edit.set.values.keys() {
+        if let Some(step) = free_user(loaded, name) {
+            wrong.push(format!("step \"{step}\" uses {name}, and is bound to no environment: it is made once, for all of them"));
+        }
+    }
     for name in &edit.unset {
         if after.remove(name).is_none() {
             wrong.push(format!("{name} is not set by `relrun env set` in {}", edit.environment));
@@ -168,6 +174,15 @@ fn edited(loaded: &Loaded, record: &Release, before: &Values, edit: &SettingsEdi
     }
     after.extend(set);
     Ok(after)
+}
+
+/// Returns a step that is bound to no environment and uses an input.
+fn free_user<'l>(loaded: &'l Loaded, input: &str) -> Option<&'l str> {
+    let free = loaded.manifest.phases.iter().filter(|phase| phase.environments.is_none()).flat_map(|phase| &phase.steps);
+    let names = |reference: &relrun_manifest::Reference| {
+        reference.namespace == relrun_manifest::Namespace::Input && reference.path.first().is_some_and(|name| name == input)
+    };
+    free.into_iter().find(|step| step.references().any(names)).map(|step| step.name.value.as_str())
 }
 
 fn description(before: &Values, after: &Values) -> String {

@@ -7,11 +7,10 @@
 
 use super::scan::{self, MAX_DEPTH};
 use super::tree::syntax_mistakes;
+use crate::text::MAX_BYTES;
 use crate::{Mistake, Span};
 use kdl::KdlDocument;
 
-/// How long a file may be. The parser reads 2 MB a second.
-const MAX_BYTES: usize = 32 << 20;
 /// What one level costs the parser at most, measured: under 8 KiB.
 const STACK_PER_LEVEL: usize = 12 << 10;
 /// What one complaint costs it: after each at the top of the file it goes on a level deeper.
