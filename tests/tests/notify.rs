@@ -93,7 +93,7 @@ fn whoever_is_to_hear_of_it_gets_a_signed_word() {
     let (at, tag) = signature.split_once(",v1=").unwrap();
     let mut mac = Hmac::<Sha256>::new_from_slice(b"a key of the hook").unwrap();
     mac.update(format!("{at}.{}", first.body).as_bytes());
-    let due: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let due = mac.finalize().into_bytes().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     assert_eq!(tag, due);
     let waiting = next(&heard);
     assert!(

@@ -95,7 +95,9 @@ impl Diagnostics {
         // A text that was refused for its length is not shown: its line may be all of it.
         let shown = if text.len() > crate::text::MAX_BYTES { "" } else { text };
         if shown.is_empty() {
-            mistakes.iter_mut().for_each(|mistake| mistake.span = Span::default());
+            for mistake in &mut mistakes {
+                mistake.span = Span::default();
+            }
         }
         Self { source: Arc::new(NamedSource::new(file_name, shown.to_owned())), mistakes }
     }

@@ -316,12 +316,10 @@ fn sides(request: &PromoteRequest, promotion: &Promotion) -> String {
     let replaces = promotion.replaces.as_ref().map_or_else(|| "nothing stands there".to_owned(), words);
     let width = from.len().max(request.to.len());
     let sides = format!("{from:width$}  {}\n{:width$}  {replaces}\n", words(&promotion.release), request.to);
-    match &promotion.replaces {
-        Some(there) if there.created > promotion.release.created => {
-            sides + &format!("note: {} is older than what stands in {}\n", promotion.release.release, request.to)
-        }
-        _ => sides,
+    if promotion.goes_back() {
+        return sides + &format!("note: {} is older than what stands in {}\n", promotion.release.release, request.to);
     }
+    sides
 }
 
 pub(super) async fn destroy(cli: &Cli, manifest: &ManifestArg, request: &BackRequest, run: &Run) -> Result<Exit, EngineError> {

@@ -36,6 +36,12 @@ pub struct Promotion {
 }
 
 impl Promotion {
+    /// Whether something newer stands there: another build, or settings that were changed since.
+    pub fn goes_back(&self) -> bool {
+        let is_newer = |there: &Summary| there.created > self.release.created;
+        (self.is_settings() || !self.is_there) && self.replaces.as_ref().is_some_and(is_newer)
+    }
+
     /// Whether it is settings of that very environment: then they count, and not those that stand there.
     fn is_settings(&self) -> bool {
         matches!(&self.release.kind, ReleaseKind::Settings { environment, .. } if *environment == self.request.to)
