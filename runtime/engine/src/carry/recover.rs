@@ -76,6 +76,10 @@ impl Carrier<'_> {
 
     /// A step that is no longer to be run twice and is partly done has failed: its environment goes back.
     fn half_done(&mut self, step: StepId) {
+        if self.aim != Aim::Forward {
+            // It was to go back anyway, and goes with all the others.
+            return;
+        }
         let StepState::Failed(failure) = self.journal.release().step(step).state.clone() else { return };
         self.tally.failed.push((step, failure));
         self.failed = true;
