@@ -1,8 +1,9 @@
 //! What an identity was made from, kept so that the next command can look at all of it again without reading the manifest or asking a plugin.
 //!
 //! A witness is believed only after each thing that it names was looked at and found the same: every file that a step reads, every component,
-//! every program, every variable. What it does not name it is filed under: the program's version, the manifest, the project's settings, the
-//! request. Where anything differs, or cannot be looked at, there is no witness, and the long way says what is wrong.
+//! every program, every variable, and in the ledger what was set and what stood by another release. What it does not name it is filed under:
+//! the program's version, the manifest, the project's settings, the request. Where anything differs, or cannot be looked at, there is no
+//! witness, and the long way says what is wrong.
 
 use crate::command::{Applied, ApplyRequest, Sought};
 use crate::given::Given;
@@ -10,7 +11,7 @@ use crate::inputs::Sets;
 use crate::look::{self, Globs};
 use crate::{Source, Workspace};
 use relrun_host::ComponentBytes;
-use relrun_ledger::Digest;
+use relrun_ledger::{Digest, Summary};
 use relrun_manifest::{Capability, Namespace};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,23 +52,22 @@ pub(crate) fn keep(workspace: &Workspace, applied: &Applied, request: &ApplyRequ
     }
 }
 
-/// Returns which release a request means, where everything that said so is as it was.
-pub(crate) fn recall(workspace: &Workspace, source: &Source, request: &ApplyRequest) -> Option<Sought> {
+/// Returns which release a request means, where everything that said so is as it was, and the releases that there are.
+pub(crate) fn recall(workspace: &Workspace, source: &Source, request: &ApplyRequest) -> Option<(Sought, Vec<Summary>)> {
     let key = key(workspace, source.digest, &source.directory, request)?;
     let witness: Witness = postcard::from_bytes(&workspace.cache.get(KIND, key)?).ok()?;
     let is_variable = |(name, digest): (&String, &Option<Digest>)| digest_of(workspace, name) == *digest;
     let is_program = |(name, digest): (&String, &String)| look::program(workspace, name) == *digest;
     let is_component = |(path, digest): (&PathBuf, &Digest)| workspace.stats().digest_file(path).is_ok_and(|found| found == *digest);
-    let is_set = || {
-        crate::command::settings_standing(workspace, &witness.sought.package, request.deployment.as_deref())
-            .is_ok_and(|set| digest_of_sets(&set) == witness.set)
-    };
-    let stands = is_set()
+    let (package, deployment) = (&witness.sought.package, request.deployment.as_deref());
+    let summaries = crate::command::summaries(workspace, package).ok()?;
+    let stands = witness.sought.still_stands(&summaries, deployment)
+        && digest_of_sets(&crate::command::settings_standing(&summaries, package, deployment)) == witness.set
         && witness.variables.iter().all(is_variable)
         && witness.programs.iter().all(is_program)
         && witness.components.iter().all(is_component)
         && are_files(workspace, &source.directory, &witness.files);
-    stands.then_some(witness.sought)
+    stands.then_some((witness.sought, summaries))
 }
 
 fn are_files(workspace: &Workspace, directory: &Path, expected: &[(Globs, Digest)]) -> bool {

@@ -58,9 +58,14 @@ pub struct Applied {
 
 /// Prepares a manifest for a request, and says which release it would be. Runs nothing.
 pub async fn identity_of(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest) -> Result<Applied, EngineError> {
-    let set = super::settings::standing(workspace, &loaded.manifest.package.name.value.to_string(), request.deployment.as_deref())?;
-    let inputs = Inputs::settle(&loaded, Values::new(), &request.inputs, set, &request.environments)?;
+    let inputs = inputs_of(workspace, &loaded, request)?;
     prepare(workspace, loaded, inputs, request).await
+}
+
+fn inputs_of(workspace: &Workspace, loaded: &Loaded, request: &ApplyRequest) -> Result<Inputs, EngineError> {
+    let package = loaded.manifest.package.name.value.to_string();
+    let set = super::settings::standing(&super::summaries(workspace, &package)?, &package, request.deployment.as_deref());
+    Inputs::settle(loaded, Values::new(), &request.inputs, set, &request.environments)
 }
 
 async fn prepare(workspace: &Workspace, loaded: Loaded, inputs: Inputs, request: &ApplyRequest) -> Result<Applied, EngineError> {
@@ -105,8 +110,7 @@ fn select(prepared: &Prepared, request: &ApplyRequest) -> Result<Option<BTreeSet
 
 /// Finds every mistake that can be found without running anything, also in what only runs when it is asked for: errands.
 pub async fn check(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest) -> Result<Applied, EngineError> {
-    let set = super::settings::standing(workspace, &loaded.manifest.package.name.value.to_string(), request.deployment.as_deref())?;
-    let inputs = Inputs::settle(&loaded, Values::new(), &request.inputs, set, &request.environments)?;
+    let inputs = inputs_of(workspace, &loaded, request)?;
     let selection = Selection { errands: Errands::All, ..whole(request) };
     Prepared::new(workspace, loaded.clone(), inputs, None, &selection).await?;
     identity_of(workspace, loaded, request).await
@@ -117,9 +121,10 @@ pub async fn check(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest
 pub fn is_done(workspace: &Workspace, source: &Source, request: &ApplyRequest) -> Result<Option<RunFinished>, EngineError> {
     let began = Instant::now();
     let asks_more = request.force || request.planned.is_some() || !request.inputs.unreadable.is_empty();
-    let Some(sought) = (if asks_more { None } else { witness::recall(workspace, source, request) }) else { return Ok(None) };
-    match find_same(workspace, &sought)? {
-        Same::Done(summary) if gone_for(workspace, request, &sought)?.is_empty() => Ok(Some(nothing_to_do(&sought, &summary, began))),
+    let recalled = if asks_more { None } else { witness::recall(workspace, source, request) };
+    let Some((sought, summaries)) = recalled else { return Ok(None) };
+    match find_same(workspace, &summaries, &sought)? {
+        Same::Done(summary) if gone_for(&summaries, request, &sought).is_empty() => Ok(Some(nothing_to_do(&sought, &summary, began))),
         Same::Done(_) | Same::None(_) | Same::Goes(_) | Same::Unfinished(..) => Ok(None),
     }
 }
@@ -130,7 +135,7 @@ pub fn is_done(workspace: &Workspace, source: &Source, request: &ApplyRequest) -
 pub async fn apply(mut tools: Tools<'_>, loaded: Loaded, request: &ApplyRequest) -> Result<RunFinished, EngineError> {
     let began = Instant::now();
     let applied = identity_of(&tools.workspace, loaded.clone(), request).await?;
-    let gone = gone_for(&tools.workspace, request, &applied.sought)?;
+    let gone = gone_for(&super::summaries(&tools.workspace, &applied.sought.package)?, request, &applied.sought);
     // What is laid into the work tree is looked at each time, so that it takes more than a witness to know that there is nothing to do.
     if !again::is_laid_out(&applied.prepared) {
         witness::keep(&tools.workspace, &applied, request);
@@ -143,11 +148,8 @@ pub async fn apply(mut tools: Tools<'_>, loaded: Loaded, request: &ApplyRequest)
 }
 
 /// Returns what a request is to destroy: only a whole one takes anything away.
-fn gone_for(workspace: &Workspace, request: &ApplyRequest, sought: &Sought) -> Result<Vec<Gone>, EngineError> {
-    if !request.is_whole() {
-        return Ok(Vec::new());
-    }
-    Ok(gone_of(&super::summaries(workspace, &sought.package)?, &sought.declared))
+fn gone_for(summaries: &[Summary], request: &ApplyRequest, sought: &Sought) -> Vec<Gone> {
+    if request.is_whole() { gone_of(summaries, &sought.declared) } else { Vec::new() }
 }
 
 impl ApplyRequest {

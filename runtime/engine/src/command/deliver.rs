@@ -125,8 +125,9 @@ pub async fn deliver(tools: Tools<'_>, loaded: Loaded, package: &Package, reques
     check_environment(&loaded, &request.environment)?;
     let name = package.record.package.clone();
     let record = record_of(&tools.workspace, package, request)?;
-    let set =
-        super::settings::standing(&tools.workspace, &name, request.deployment.as_deref())?.remove(&request.environment).unwrap_or_default();
+    let set = super::settings::standing(&super::summaries(&tools.workspace, &name)?, &name, request.deployment.as_deref())
+        .remove(&request.environment)
+        .unwrap_or_default();
     let inputs = Inputs::delivered(&loaded, &record.start, &request.environment, set, &request.inputs)?;
     let selection = Selection { deployment: request.deployment.clone(), ..Selection::default() };
     let prepared = prepared_from(&tools.workspace, &record, &loaded, &selection, |_| inputs).await?;

@@ -27,15 +27,17 @@ impl Asked<'_> {
     pub(super) fn leave_out_standing(&self, mut sought: Sought) -> Result<Sought, EngineError> {
         let all: BTreeSet<StepId> = self.prepared.graph.topological().map(|node| StepId(node.0)).collect();
         let mut steps = sought.steps.clone().unwrap_or(all);
-        let deployments = Deployments::of(&super::summaries(self.workspace, &sought.package)?);
+        let summaries = super::summaries(self.workspace, &sought.package)?;
+        let deployments = Deployments::of(&summaries);
+        let is_same = |id: ReleaseId| summaries.iter().any(|summary| summary.release == id && summary.identity == sought.identity);
         for environment in environments_of(self.prepared, &steps) {
             let here: BTreeSet<StepId> = steps.iter().copied().filter(|step| self.environment(*step) == Some(&environment)).collect();
             let deployment = here.iter().find_map(|step| self.prepared.nodes[step.index()].deployment.clone());
             let Some(deployment) = deployment else { continue };
             let key = DeploymentKey { environment: environment.clone(), deployment };
-            let Some(active) = deployments.active(&key) else { continue };
+            let Some(active) = deployments.active(&key).filter(|active| !is_same(active.release)) else { continue };
             let release = read(self.workspace, &sought.package, active.release)?;
-            if release.start.identity != sought.identity && self.is_what_stands(&release, &environment, &here)? {
+            if self.is_what_stands(&release, &environment, &here)? {
                 steps.retain(|step| !here.contains(step));
                 sought.standing.insert(environment, active.release);
             }

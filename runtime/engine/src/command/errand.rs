@@ -32,7 +32,8 @@ pub async fn errand(tools: Tools<'_>, loaded: Loaded, request: &ErrandRequest) -
     let ErrandRequest { name, environment, deployment } = request;
     super::promote::check_environment(&loaded, environment)?;
     let package = loaded.manifest.package.name.value.to_string();
-    let Some(active) = super::settings::active(&tools.workspace, &package, environment, deployment.as_deref())? else {
+    let summaries = super::summaries(&tools.workspace, &package)?;
+    let Some(active) = super::settings::active(&summaries, &package, environment, deployment.as_deref()) else {
         let place = crate::words::place(&package, environment, deployment.as_deref());
         let option = crate::words::deployment_option(&package, deployment.as_deref());
         let message = format!("nothing of {package} stands in {place}, and an errand runs against what does");
@@ -50,7 +51,7 @@ pub async fn errand(tools: Tools<'_>, loaded: Loaded, request: &ErrandRequest) -
         survey: &survey,
         kind: ReleaseKind::Errand { of: active.release, environment: environment.clone(), name: name.clone() },
         lock: LockFile::of(&prepared.plugins),
-        identity: identity(&record, &["errand", name, environment], tools.workspace.runs.summaries(&package)?.len()),
+        identity: identity(&record, &["errand", name, environment], summaries.len()),
         steps: Some(steps),
         record: Some(&record),
         version: Some(record.start.version.clone()),

@@ -103,7 +103,7 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
     let mut sets = if promotion.is_settings() {
         record.start.set.clone()
     } else {
-        super::settings::standing(&tools.workspace, &package, promotion.request.deployment.as_deref())?
+        super::settings::standing(&super::summaries(&tools.workspace, &package)?, &package, promotion.request.deployment.as_deref())
     };
     let set = sets.remove(to).unwrap_or_default();
     let selection = Selection { deployment: promotion.request.deployment.clone(), ..Selection::default() };

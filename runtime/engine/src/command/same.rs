@@ -25,6 +25,16 @@ pub struct Sought {
 }
 
 impl Sought {
+    /// Whether what was left out because it stands by another release still does.
+    pub(crate) fn still_stands(&self, summaries: &[Summary], deployment: Option<&str>) -> bool {
+        let deployments = Deployments::of(summaries);
+        self.standing.iter().all(|(environment, release)| {
+            let deployment = super::settings::deployment_name(&self.package, deployment).to_owned();
+            let key = DeploymentKey { environment: environment.clone(), deployment };
+            deployments.active(&key).is_some_and(|active| active.release == *release)
+        })
+    }
+
     /// Returns the release that has all that is bound to an environment, where nothing else is due.
     fn stands_elsewhere(&self) -> Option<ReleaseId> {
         let is_all = self.environments.as_ref().is_some_and(BTreeSet::is_empty);
@@ -46,24 +56,25 @@ pub(super) enum Same {
 
 /// Like [`find_same`], but waits for a process that carries the very release, as for any lock.
 pub(super) fn find_same_at_rest(tools: &Tools<'_>, sought: &Sought) -> Result<Same, EngineError> {
-    let same = find_same(&tools.workspace, sought)?;
+    let find = || find_same(&tools.workspace, &super::summaries(&tools.workspace, &sought.package)?, sought);
+    let same = find()?;
     let Same::Unfinished(release, _) = same else { return Ok(same) };
     // Only a living process holds this lock: what a dead one left is there to be taken up.
     let stream = StreamId { package: sought.package.clone(), release };
     drop(super::lock_run(&tools.workspace, &stream, &BTreeSet::new(), &tools.options.patience())?);
-    find_same(&tools.workspace, sought)
+    find()
 }
 
-pub(super) fn find_same(workspace: &Workspace, sought: &Sought) -> Result<Same, EngineError> {
-    let summaries = super::summaries(workspace, &sought.package)?;
+/// Looks for the release among the package's. What only they can tell is read from their records.
+pub(super) fn find_same(workspace: &Workspace, summaries: &[Summary], sought: &Sought) -> Result<Same, EngineError> {
     let Some(summary) = summaries.iter().rev().find(|summary| summary.identity == sought.identity) else {
         let elsewhere = sought.stands_elsewhere().and_then(|id| summaries.iter().find(|summary| summary.release == id));
         return Ok(elsewhere.map_or(Same::None(0), |summary| Same::Done(Box::new(summary.clone()))));
     };
-    let deployments = Deployments::of(&summaries);
+    let deployments = Deployments::of(summaries);
     let id = summary.release;
     if overtaken(&deployments, sought, summary) {
-        return Ok(Same::None(made(&summaries, sought.identity)));
+        return Ok(Same::None(made(summaries, sought.identity)));
     }
     // A whole release that succeeded needs no fold: this is the way of every run with nothing to do.
     if sought.steps.is_none() && summary.status == Status::Ended(Verdict::Succeeded) && all_done(summary) {

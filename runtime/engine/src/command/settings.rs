@@ -54,26 +54,26 @@ pub enum SettingFrom {
 }
 
 /// Returns what was set, by environment, in what is active there now under a deployment's name; by default the package's.
-pub(crate) fn standing(workspace: &Workspace, package: &str, deployment: Option<&str>) -> Result<Sets, EngineError> {
-    let summaries = super::summaries(workspace, package)?;
+pub(crate) fn standing(summaries: &[Summary], package: &str, deployment: Option<&str>) -> Sets {
     let name = deployment_name(package, deployment);
     let mut sets = Sets::new();
-    for (key, active) in Deployments::of(&summaries).all().filter(|(key, _)| key.deployment == name) {
+    for (key, active) in Deployments::of(summaries).all().filter(|(key, _)| key.deployment == name) {
         let summary = summaries.iter().find(|summary| summary.release == active.release);
         let set = summary.and_then(|summary| summary.environments.get(&key.environment)).map(|there| &there.set);
         if let Some(set) = set.filter(|set| !set.is_empty()) {
             sets.insert(key.environment.clone(), set.clone());
         }
     }
-    Ok(sets)
+    sets
 }
 
 /// Returns every input as it stands in an environment.
 pub fn list(workspace: &Workspace, loaded: &Loaded, environment: &str, deployment: Option<&str>) -> Result<Vec<Setting>, EngineError> {
     super::promote::check_environment(loaded, environment)?;
     let package = loaded.manifest.package.name.value.to_string();
-    let set = standing(workspace, &package, deployment)?.remove(environment).unwrap_or_default();
-    let given = match active(workspace, &package, environment, deployment)? {
+    let summaries = super::summaries(workspace, &package)?;
+    let set = standing(&summaries, &package, deployment).remove(environment).unwrap_or_default();
+    let given = match active(&summaries, &package, environment, deployment) {
         Some(summary) => read(workspace, &package, summary.release)?.start.given,
         None => Values::new(),
     };
@@ -98,12 +98,13 @@ pub fn list(workspace: &Workspace, loaded: &Loaded, environment: &str, deploymen
 pub async fn stage(tools: Tools<'_>, loaded: Loaded, edit: &SettingsEdit) -> Result<Option<ReleaseId>, EngineError> {
     super::promote::check_environment(&loaded, &edit.environment)?;
     let package = loaded.manifest.package.name.value.to_string();
-    let Some(active) = active(&tools.workspace, &package, &edit.environment, edit.deployment.as_deref())? else {
+    let summaries = super::summaries(&tools.workspace, &package)?;
+    let Some(active) = active(&summaries, &package, &edit.environment, edit.deployment.as_deref()) else {
         let place = crate::words::place(&package, &edit.environment, edit.deployment.as_deref());
         let message = format!("nothing of {package} stands in {place}, and settings are changed of what stands");
         return Err(EngineError::input(message, "write `set` in the environment's block, or deploy first: `relrun apply`"));
     };
-    super::promote::check_good(&super::summaries(&tools.workspace, &package)?, active.release)?;
+    super::promote::check_good(&summaries, active.release)?;
     let record = read(&tools.workspace, &package, active.release)?;
     let before = record.start.set.get(&edit.environment).cloned().unwrap_or_default();
     let after = edited(&loaded, &record, &before, edit)?;
@@ -122,7 +123,7 @@ pub async fn stage(tools: Tools<'_>, loaded: Loaded, edit: &SettingsEdit) -> Res
         survey: &survey,
         kind: ReleaseKind::Settings { of: active.release, environment: edit.environment.clone() },
         lock: LockFile::of(&prepared.plugins),
-        identity: identity(&record, &["env", &edit.environment], tools.workspace.runs.summaries(&package)?.len()),
+        identity: identity(&record, &["env", &edit.environment], summaries.len()),
         steps: Some(steps),
         record: Some(&record),
         version: Some(record.start.version.clone()),
@@ -133,20 +134,15 @@ pub async fn stage(tools: Tools<'_>, loaded: Loaded, edit: &SettingsEdit) -> Res
 }
 
 /// Returns the name of a deployment; by default the package's.
-fn deployment_name<'a>(package: &'a str, deployment: Option<&'a str>) -> &'a str {
+pub(crate) fn deployment_name<'a>(package: &'a str, deployment: Option<&'a str>) -> &'a str {
     deployment.unwrap_or_else(|| package.rsplit('/').next().unwrap_or(package))
 }
 
-pub(super) fn active(
-    workspace: &Workspace,
-    package: &str,
-    environment: &str,
-    deployment: Option<&str>,
-) -> Result<Option<Summary>, EngineError> {
-    let summaries = super::summaries(workspace, package)?;
+/// Returns the release that is active in an environment under a deployment's name.
+pub(super) fn active<'s>(summaries: &'s [Summary], package: &str, environment: &str, deployment: Option<&str>) -> Option<&'s Summary> {
     let key = DeploymentKey { environment: environment.to_owned(), deployment: deployment_name(package, deployment).to_owned() };
-    let active = Deployments::of(&summaries).active(&key).map(|active| active.release);
-    Ok(active.and_then(|id| summaries.into_iter().find(|summary| summary.release == id)))
+    let active = Deployments::of(summaries).active(&key)?.release;
+    summaries.iter().find(|summary| summary.release == active)
 }
 
 /// Returns what is set after an edit. All that is wrong with it is said at once.
