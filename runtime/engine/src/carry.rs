@@ -4,12 +4,14 @@
 //! notes what is about to start, makes that durable, and only then lets it start: that is what "written ahead" means here.
 
 mod advice;
+mod inbox;
 mod job;
 mod recover;
 mod sink;
 mod start;
 mod tally;
 mod undo;
+mod verdict;
 mod word;
 
 pub(crate) use job::{Secrecy, granted_variables, limits};
@@ -20,14 +22,14 @@ use crate::notify::Told;
 use crate::prepare::Prepared;
 use crate::survey::Survey;
 use crate::{EngineError, Workspace};
-use job::{Job, JobEnd};
+use job::Job;
 use relrun_graph::{NodeId, Schedule};
 use relrun_host::{CancelToken, Canceller};
-use relrun_ledger::{Event, Failure, FailureKind, Finding, Origin, Outcome, Release, ReleaseKind, StepId, StepState, Verdict};
+use relrun_ledger::{Event, Outcome, Release, ReleaseKind, StepId, StepState};
 use relrun_manifest::Occasion;
 use relrun_report::{OperationName, ReportEvent, RunFinished, StepResult};
 use sink::Message;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tally::Tally;
@@ -88,7 +90,6 @@ pub(crate) struct Carrier<'e> {
     /// The node of each step; absent where the environment or step is no longer declared.
     node_of: Vec<Option<NodeId>>,
     step_of: Vec<Option<StepId>>,
-    by_name: HashMap<(String, Option<String>), StepId>,
     schedule: Schedule,
     launches: Vec<(StepId, Job)>,
     running: BTreeMap<StepId, Running>,
@@ -150,16 +151,11 @@ impl<'e> Carrier<'e> {
     /// Takes a release up. Its `run-started` is in the journal already.
     pub(crate) fn new(cargo: Cargo<'e>) -> Result<Self, EngineError> {
         let release = cargo.journal.release();
-        let by_name: HashMap<(String, Option<String>), StepId> = release
-            .step_ids()
-            .map(|id| (&release.start.steps[id.index()], id))
-            .map(|(decl, id)| ((decl.name.clone(), decl.environment.clone()), id))
-            .collect();
         let mut node_of = vec![None; release.steps.len()];
         let mut step_of = vec![None; cargo.prepared.nodes.len()];
         for id in cargo.prepared.graph.topological() {
-            let environment = cargo.prepared.environment(id).map(|environment| environment.name.value.clone());
-            if let Some(&step) = by_name.get(&(cargo.prepared.step(id).name.value.clone(), environment)) {
+            let environment = cargo.prepared.environment(id).map(|environment| environment.name.value.as_str());
+            if let Some(step) = release.find(&cargo.prepared.step(id).name.value, environment) {
                 node_of[step.index()] = Some(id);
                 step_of[id.index()] = Some(step);
             }
@@ -187,7 +183,6 @@ impl<'e> Carrier<'e> {
             emit: cargo.emit,
             node_of,
             step_of,
-            by_name,
             schedule,
             launches: Vec::new(),
             running: BTreeMap::new(),
@@ -282,111 +277,6 @@ impl<'e> Carrier<'e> {
         }
     }
 
-    /// Reads what the jobs said; what they wait for is written in one go, then they are told.
-    fn read(&mut self, inbox: &mut Vec<Message>) -> Result<(), EngineError> {
-        let mut acks = Vec::new();
-        let mut lines = Vec::new();
-        for message in inbox.drain(..) {
-            match message {
-                Message::Line(line) => {
-                    let step = self.label(line.step);
-                    (self.emit)(ReportEvent::StepLine {
-                        step,
-                        source: sink::source(line.source),
-                        level: sink::level(line.level),
-                        text: line.text.clone(),
-                    });
-                    lines.push(line.into_log());
-                }
-                Message::Progress { step, what, done, total } => {
-                    let step = self.label(step);
-                    (self.emit)(ReportEvent::StepProgress { step, what, done, total });
-                }
-                Message::Capability { step, capability, denied, detail } => {
-                    self.journal.note(Event::Capability { step, capability, denied, detail })?;
-                }
-                Message::Checkpoint { step, state, ack } => {
-                    self.journal.note(Event::Checkpoint { step, state })?;
-                    acks.push(ack);
-                }
-                Message::RetryDue { step } => self.rested(step),
-                Message::Done { step, end } => self.ended(step, end)?,
-            }
-        }
-        if !lines.is_empty() {
-            self.workspace.runs.append_log(self.journal.stream(), &lines)?;
-        }
-        if !acks.is_empty() {
-            self.journal.flush()?;
-            moment!("checkpoint.durable");
-            for ack in acks {
-                let _ = ack.send(());
-            }
-        }
-        Ok(())
-    }
-
-    fn ended(&mut self, step: StepId, end: JobEnd) -> Result<(), EngineError> {
-        let Some(running) = self.running.remove(&step) else { return Ok(()) };
-        let took = running.since.elapsed();
-        match end {
-            JobEnd::Applied { result: Ok(outcome), fingerprint } => {
-                let outcome = *outcome;
-                let summary = outcome.summary.clone();
-                self.journal.note(Event::StepSucceeded { step, outcome, origin: Origin::Ran { fingerprint } })?;
-                self.report(step, running.operation, StepResult::Succeeded, summary, took);
-                self.tally.succeeded.push(step);
-                self.release_dependents(step);
-            }
-            JobEnd::Applied { result: Err(failure), .. } => self.apply_failed(step, failure, took)?,
-            JobEnd::Recovered(finding) => self.recovered(step, *finding, took)?,
-            JobEnd::Back(result) => self.back_ended(step, result, took)?,
-        }
-        Ok(())
-    }
-
-    fn apply_failed(&mut self, step: StepId, mut failure: Failure, took: Duration) -> Result<(), EngineError> {
-        let effect = self.journal.release().start.steps[step.index()].kind == relrun_ledger::StepKind::Effect;
-        if effect && self.cancelled_at.is_some() {
-            // Whatever it says of it, it was told to stop: how far it came is found out before it is begun again.
-            failure.kind = FailureKind::Cancelled;
-        }
-        self.journal.note(Event::StepFailed { step, failure: failure.clone() })?;
-        let result = if failure.kind == FailureKind::Cancelled { StepResult::Cancelled } else { StepResult::Failed };
-        self.report(step, OperationName::Apply, result, failure.message.clone(), took);
-        if self.rest_before_next_try(step, &failure) {
-            return Ok(());
-        }
-        self.tally.failed.push((step, failure));
-        self.failed = true;
-        let decl = &self.journal.release().start.steps[step.index()];
-        if let Some(environment) = decl.environment.clone() {
-            self.closed.insert(environment.clone());
-            if decl.on_failure == relrun_ledger::OnFailure::Undo && self.cancelled_at.is_none() {
-                self.open_undo(&environment, undo::Way::Undo);
-            }
-        }
-        Ok(())
-    }
-
-    fn release_dependents(&mut self, step: StepId) {
-        if let Some(node) = self.node_of[step.index()] {
-            self.schedule.finish(node);
-        }
-    }
-
-    fn recovered(&mut self, step: StepId, finding: Finding, took: Duration) -> Result<(), EngineError> {
-        let (result, summary) = match &finding {
-            Finding::NotDone => (StepResult::Succeeded, "it was not done".to_owned()),
-            Finding::Done { outcome } => (StepResult::Succeeded, format!("it was done: {}", outcome.summary)),
-            Finding::Partly { .. } => (StepResult::Failed, "it was partly done".to_owned()),
-            Finding::Unknown { reason } => (StepResult::Unknown, reason.clone()),
-        };
-        self.note_finding(step, finding)?;
-        self.report(step, OperationName::Recover, result, summary, took);
-        Ok(())
-    }
-
     fn halt(&mut self) {
         let now = Instant::now();
         self.cancelled_at = Some(now);
@@ -429,9 +319,10 @@ impl<'e> Carrier<'e> {
 
     /// Returns the outcome of a step that succeeded, as another step of this environment sees it.
     fn outcome(&self, name: &str, environment: Option<&str>) -> Option<&Outcome> {
-        let bound = environment.and_then(|environment| self.by_name.get(&(name.to_owned(), Some(environment.to_owned()))));
-        let step = bound.or_else(|| self.by_name.get(&(name.to_owned(), None)))?;
-        match &self.journal.release().step(*step).state {
+        let release = self.journal.release();
+        let bound = environment.and_then(|environment| release.find(name, Some(environment)));
+        let step = bound.or_else(|| release.find(name, None))?;
+        match &release.step(step).state {
             StepState::Succeeded(outcome) => Some(outcome),
             _ => self.outcome_of_deployment(name, environment?),
         }
@@ -443,9 +334,8 @@ impl<'e> Carrier<'e> {
             return None;
         }
         let release = self.previous.get(environment)?.as_ref()?;
-        let is_it = |decl: &relrun_ledger::StepDecl| decl.name == name && decl.environment.as_deref() == Some(environment);
-        let step = release.steps.get(release.start.steps.iter().position(is_it)?)?;
-        if let StepState::Succeeded(outcome) = &step.state { Some(outcome) } else { None }
+        let step = release.find(name, Some(environment))?;
+        if let StepState::Succeeded(outcome) = &release.step(step).state { Some(outcome) } else { None }
     }
 
     async fn finish(mut self, told: Option<Told>) -> Result<RunFinished, EngineError> {
@@ -462,36 +352,6 @@ impl<'e> Carrier<'e> {
         let finished = self.tally.finish(&self.journal, &verdict, self.began.elapsed());
         drop(self.locks);
         Ok(finished)
-    }
-
-    fn verdict(&self) -> Verdict {
-        let release = self.journal.release();
-        let unknown: Vec<String> = release
-            .step_ids()
-            .filter(|&id| matches!(release.step(id).state, StepState::Unknown(_)))
-            .map(|id| format!("settle {}", self.label(id)))
-            .collect();
-        if self.cancelled_at.is_some() {
-            Verdict::Cancelled
-        } else if self.failed {
-            Verdict::Failed
-        } else if !unknown.is_empty() {
-            Verdict::Waiting { on: unknown }
-        } else if !self.tally.waiting_on.is_empty() {
-            Verdict::Waiting { on: self.tally.waiting_on.iter().cloned().collect() }
-        } else {
-            match self.aim {
-                Aim::Forward => self.forward_verdict(),
-                Aim::Undo => Verdict::Undone,
-                Aim::Destroy => Verdict::Destroyed,
-            }
-        }
-    }
-
-    fn forward_verdict(&self) -> Verdict {
-        let release = self.journal.release();
-        let done = release.step_ids().all(|id| !release.is_selected(id) || matches!(release.step(id).state, StepState::Succeeded(_)));
-        if done { Verdict::Succeeded } else { Verdict::Failed }
     }
 }
 

@@ -183,9 +183,8 @@ fn recorded_environments(workspace: &Workspace, release: &Release) -> Result<Vec
 
 /// Returns whether a step of a release is still to be carried.
 fn is_left(prepared: &Prepared, release: &Release, node: relrun_graph::NodeId) -> bool {
-    let (name, environment) = (&prepared.step(node).name.value, prepared.environment(node).map(|environment| &environment.name.value));
-    let is_it = |decl: &relrun_ledger::StepDecl| decl.name == *name && decl.environment.as_ref() == environment;
-    let Some(step) = release.step_ids().find(|step| is_it(&release.start.steps[step.index()])) else { return false };
+    let environment = prepared.environment(node).map(|environment| environment.name.value.as_str());
+    let Some(step) = release.find(&prepared.step(node).name.value, environment) else { return false };
     release.is_selected(step) && !matches!(release.step(step).state, StepState::Succeeded(_))
 }
 

@@ -8,7 +8,7 @@ use crate::values::{Known, output};
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::NodeId;
 use relrun_host::{Change, Operation, Reply};
-use relrun_ledger::{Deployments, Digest, Outcome, ReleaseId, StepId, StepKind};
+use relrun_ledger::{DeploymentKey, Deployments, Digest, Outcome, Release, ReleaseId, StepId, StepKind};
 use relrun_manifest::{Capability, Confine, Part, SecretTarget};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -136,7 +136,7 @@ pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest,
         Asker::new(workspace, &applied.prepared, &wanted)?
     };
     let build = options.build;
-    let mut planner = Planner { workspace, asker, build, outcomes: BTreeMap::new(), missing: BTreeMap::new() };
+    let mut planner = Planner { workspace, asker, build, outcomes: BTreeMap::new(), missing: BTreeMap::new(), standing: BTreeMap::new() };
     let Applied { prepared, survey, sought, .. } = applied;
     let destroys = if request.is_whole() { gone(workspace, &prepared.loaded)? } else { Vec::new() };
     let planned_destroy =
@@ -183,6 +183,8 @@ struct Planner<'w> {
     outcomes: BTreeMap<NodeId, Outcome>,
     /// The first step, for each that cannot be known, that it waits for.
     missing: BTreeMap<NodeId, NodeId>,
+    /// What is active at each place that was asked for.
+    standing: BTreeMap<DeploymentKey, Option<Release>>,
 }
 
 impl Planner<'_> {
@@ -253,9 +255,9 @@ impl Planner<'_> {
         })
     }
 
-    async fn ask(&self, prepared: &Prepared, node: NodeId, config: serde_json::Value) -> Action {
-        let question =
-            Question { prepared, node, operation: Operation::Plan, config, release: "next", previous: self.previous(prepared, node) };
+    async fn ask(&mut self, prepared: &Prepared, node: NodeId, config: serde_json::Value) -> Action {
+        let previous = self.previous(prepared, node);
+        let question = Question { prepared, node, operation: Operation::Plan, config, release: "next", previous };
         match self.asker.ask(question).await {
             Ok(Reply::Changes(changes)) => Action::Change { changes },
             Ok(_) => Action::Unplannable { reason: "the plugin answered another operation".to_owned() },
@@ -263,17 +265,22 @@ impl Planner<'_> {
         }
     }
 
-    fn previous(&self, prepared: &Prepared, node: NodeId) -> Option<serde_json::Value> {
+    fn previous(&mut self, prepared: &Prepared, node: NodeId) -> Option<serde_json::Value> {
         let package = prepared.loaded.manifest.package.name.value.to_string();
         let environment = prepared.environment(node)?.name.value.clone();
         let deployment = prepared.nodes[node.index()].deployment.clone()?;
-        let deployments = Deployments::of(&crate::command::summaries(self.workspace, &package).ok()?);
-        let active = deployments.active(&relrun_ledger::DeploymentKey { environment: environment.clone(), deployment })?.release;
-        let release = crate::command::read(self.workspace, &package, active).ok()?;
-        let name = &prepared.step(node).name.value;
-        let at = release.start.steps.iter().position(|decl| decl.name == *name && decl.environment.as_ref() == Some(&environment))?;
-        release.steps[at].receipt.clone()
+        let place = DeploymentKey { environment, deployment };
+        let workspace = self.workspace;
+        let release = self.standing.entry(place.clone()).or_insert_with(|| standing(workspace, &package, &place)).as_ref()?;
+        let step = release.find(&prepared.step(node).name.value, Some(&place.environment))?;
+        release.step(step).receipt.clone()
     }
+}
+
+/// Returns the release that is active at a place.
+fn standing(workspace: &Workspace, package: &str, place: &DeploymentKey) -> Option<Release> {
+    let deployments = Deployments::of(&crate::command::summaries(workspace, package).ok()?);
+    crate::command::read(workspace, package, deployments.active(place)?.release).ok()
 }
 
 /// Names what a careful reader wants to see before saying yes.

@@ -56,7 +56,7 @@ impl Survey {
         let is_bound = |node: NodeId| prepared.environment(node).is_some();
         let recorded = |node: NodeId| {
             let name = &prepared.step(node).name.value;
-            record.start.steps.iter().find(|decl| decl.environment.is_none() && decl.name == *name).map(|decl| decl.fingerprint)
+            record.find(name, None).map(|step| record.start.steps[step.index()].fingerprint)
         };
         Self::with(workspace, prepared, &is_bound, &recorded)
     }

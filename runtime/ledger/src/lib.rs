@@ -6,6 +6,7 @@
 mod deployments;
 mod event;
 mod id;
+mod names;
 mod release;
 mod step;
 mod summary;

@@ -3,6 +3,7 @@
 //! An event is folded whole or refused, and a refused one leaves everything as it was. A release never says of an environment that it is
 //! deployed or clean while something else may stand there: half, unknown and undo-failed are states of their own.
 
+use crate::names::Names;
 use crate::{
     Event, Mark, OnFailure, PackageDigest, Record, ReleaseId, RunKind, Start, StepDecl, StepId, StepKind, StepRecord, StepState, Verdict,
 };
@@ -116,6 +117,7 @@ pub struct Release {
     pub destroyed_at: BTreeMap<String, jiff::Timestamp>,
     /// For each step, whether any run was to carry it forward.
     wanted: Vec<bool>,
+    names: Names,
 }
 
 impl Release {
@@ -154,6 +156,7 @@ impl Release {
             deployed_at: BTreeMap::new(),
             destroyed_at: BTreeMap::new(),
             wanted: vec![false; start.steps.len()],
+            names: Names::default(),
         })
     }
 
@@ -170,6 +173,11 @@ impl Release {
     /// Returns a step's record.
     pub fn step(&self, id: StepId) -> &StepRecord {
         &self.steps[id.index()]
+    }
+
+    /// Returns the step of this name that is bound to this environment, or to none.
+    pub fn find(&self, name: &str, environment: Option<&str>) -> Option<StepId> {
+        self.names.find(&self.start.steps, name, environment)
     }
 
     /// Returns the steps with their ids.

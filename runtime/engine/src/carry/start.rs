@@ -238,8 +238,7 @@ impl Carrier<'_> {
         let environment = &self.prepared.environment(node)?.name.value;
         let release = self.previous.get(environment)?.as_ref()?;
         let name = &self.prepared.step(node).name.value;
-        let at = release.start.steps.iter().position(|decl| decl.name == *name && decl.environment.as_ref() == Some(environment))?;
-        release.steps.get(at)
+        release.find(name, Some(environment)).map(|step| release.step(step))
     }
 
     /// Makes a job for one operation of a step.

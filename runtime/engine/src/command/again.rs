@@ -28,8 +28,7 @@ pub(super) fn lay_out(tools: &mut Tools<'_>, applied: &Applied, summary: &Summar
     for node in nodes {
         let environment = prepared.environment(node).map(|environment| environment.name.value.as_str());
         let name = &prepared.step(node).name.value;
-        let at = release.start.steps.iter().position(|decl| decl.name == *name && decl.environment.as_deref() == environment);
-        let Some(outcome) = at.and_then(|at| release.steps[at].outcome.as_ref()) else { continue };
+        let Some(outcome) = release.find(name, environment).and_then(|step| release.step(step).outcome.as_ref()) else { continue };
         if let Err(failure) = crate::staging::lay_out_missing(&tools.workspace, prepared, node, outcome) {
             let label = &prepared.nodes[node.index()].label;
             let text = format!("{label}: what it writes was not laid out again: {}", failure.message);

@@ -71,10 +71,9 @@ impl Asked<'_> {
     fn is_done(&self, release: &Release, step: StepId) -> bool {
         let node = NodeId(step.0);
         let name = &self.prepared.step(node).name.value;
-        let environment = self.environment(step);
-        let at = release.start.steps.iter().position(|decl| decl.name == *name && decl.environment.as_ref() == environment);
-        at.is_some_and(|at| {
-            release.start.steps[at].fingerprint == self.survey.static_of(node) && matches!(release.steps[at].state, StepState::Succeeded(_))
+        release.find(name, self.environment(step).map(String::as_str)).is_some_and(|there| {
+            release.start.steps[there.index()].fingerprint == self.survey.static_of(node)
+                && matches!(release.step(there).state, StepState::Succeeded(_))
         })
     }
 

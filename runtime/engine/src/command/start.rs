@@ -195,8 +195,8 @@ fn copy_outcomes(journal: &mut Journal, kind: &ReleaseKind, record: &Release) ->
         if decl.environment.is_some() {
             continue;
         }
-        let at = record.start.steps.iter().position(|there| there.name == decl.name && there.environment.is_none());
-        let Some(StepState::Succeeded(outcome)) = at.map(|at| &record.steps[at].state) else { continue };
+        let there = record.find(&decl.name, None);
+        let Some(StepState::Succeeded(outcome)) = there.map(|there| &record.step(there).state) else { continue };
         let origin = match kind {
             ReleaseKind::Package { .. } => Origin::Packaged,
             _ => Origin::Copied { release: record.start.release },
