@@ -93,7 +93,7 @@ pub(super) fn find_same(workspace: &Workspace, summaries: &[Summary], sought: &S
     // What was destroyed was meant to go; asked for again, it is another release.
     let gone = |step: &StepId| matches!(release.step(*step).state, StepState::Waiting | StepState::Succeeded(_) | StepState::Destroyed);
     if release.status == Status::Ended(Verdict::Destroyed) && selected.iter().all(gone) {
-        return Ok(Same::None(made(&summaries, sought.identity)));
+        return Ok(Same::None(made(summaries, sought.identity)));
     }
     let untouched = |step: &StepId| matches!(release.step(*step).state, StepState::Waiting | StepState::Succeeded(_));
     if release.status == Status::Ended(Verdict::Succeeded) && selected.iter().all(untouched) {
