@@ -224,3 +224,35 @@ fn sha256(bytes: &[u8]) -> String {
     let ran = Command::new("sha256sum").arg(file.path()).output().unwrap();
     String::from_utf8(ran.stdout).unwrap().split_whitespace().next().unwrap().to_owned()
 }
+
+#[test]
+fn packages_that_no_release_was_taken_from_can_go() {
+    let registry = Registry::start();
+    let here = registry.sources("one");
+    for page in ["one", "two"] {
+        here.write("src/index.html", page);
+        good(here.relrun(&["apply", "-e", "staging"]));
+        good(here.relrun(&["push"]));
+    }
+    let there = registry.project();
+    good(there.relrun(&["apply", "acme/shop@1.4.0", "-e", "staging"]));
+    good(there.relrun(&["pull", "acme/shop@1.4.1"]));
+    // A long time, so that nothing of other tests is swept.
+    let sweep = |more: &[&str]| good(there.relrun(&[&["cache", "gc", "--keep-for", "9000d"], more].concat()));
+    assert!(!sweep(&[]).contains("removed package"), "what came lately stays");
+    let layout = there.root().join(".relrun/packages/acme/shop");
+    for blob in fs::read_dir(layout.join("blobs/sha256")).unwrap() {
+        fs::File::open(blob.unwrap().path()).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    assert!(sweep(&["--dry-run"]).contains("would remove package acme/shop 1.4.1"));
+    assert!(there.read(".relrun/packages/acme/shop/index.json").contains("1.4.1"), "that was only said");
+    let swept = sweep(&[]);
+    assert!(swept.contains("removed package acme/shop 1.4.1") && !swept.contains("1.4.0"), "{swept}");
+    assert!(!sweep(&[]).contains("packages of"), "nothing is left to go");
+    // What a release was taken from is whole, with what is attached to it; the other is asked for again.
+    drop(registry);
+    let whole = good(there.relrun(&["apply", "acme/shop@1.4.0", "-e", "staging", "-i", "who=Ada"]));
+    assert!(whole.contains("done"), "{whole}");
+    assert_eq!(there.read(".relrun/packages/acme/shop/index.json").matches("application/vnd.oci.image.manifest").count(), 3);
+    assert_ne!(there.relrun(&["apply", "acme/shop@1.4.1", "-e", "staging"]).code, 0);
+}

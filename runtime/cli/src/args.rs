@@ -224,7 +224,8 @@ pub(crate) enum Command {
     },
     /// Bring a package into this project, so that it can be deployed without its registry.
     Pull {
-        /// The package: acme/shop@1.4.2, acme/shop@1.4.@, acme/shop@latest or acme/shop@tag:NAME.
+        /// The package: acme/shop@1.4.2, acme/shop@1.4.@, acme/shop@latest or acme/shop@tag:NAME; or where it lies: `oci://REGISTRY/REPOSITORY:TAG` or
+        /// `oci-layout:DIRECTORY:TAG`.
         package: String,
         /// Where it lies; by default what relrun.kdl's `registry` says.
         #[arg(long, value_name = "PLACE")]

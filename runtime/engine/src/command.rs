@@ -19,12 +19,15 @@ mod same;
 mod settings;
 mod settle;
 mod start;
+mod sweep;
 
 pub use apply::{Applied, ApplyRequest, apply, check, identity_of, is_done};
 pub use approve::{ApprovalRequest, Proof, approval_text, approve};
 pub use back::{BackRequest, destroy, undo};
+pub(crate) use bring::{brought, steps_of};
 pub use converge::{ConvergeRequest, Converged, Wish, converge, wishes};
 pub use deliver::{DeliverRequest, choose, deliver, kept, manifest_of, manifest_on_record, pull, versions};
+pub(crate) use deliver::{Delivery, delivery};
 pub use due::{Gone, gone};
 pub use errand::{ErrandRequest, errand};
 pub use package::{Packed, PushRequest, keep, package, push};
@@ -37,6 +40,7 @@ pub use same::Sought;
 pub(crate) use settings::standing as settings_standing;
 pub use settings::{Setting, SettingFrom, SettingsEdit, list as list_settings, stage};
 pub use settle::{Word, mark, settle};
+pub use sweep::{SweptPackage, sweep_packages};
 
 use crate::carry::{Carrier, CarryOptions, Secrecy, Stop};
 use crate::inputs::Inputs;

@@ -196,11 +196,12 @@ impl Inputs {
         Self { given: given.clone(), ..Self::recorded(loaded, start) }.with(loaded, &given, target, set)
     }
 
-    /// Takes the values that a package is deployed with: as if it were promoted, and what is given now beside it.
+    /// Takes the values that a package is deployed with: as if it were promoted to each environment, with what `env set` set there, and what is
+    /// given now beside it.
     ///
     /// # Errors
     /// What is unknown, of a wrong type or missing, and a value for what was built with another.
-    pub fn delivered(loaded: &Loaded, start: &Start, target: &str, set: Values, given: &Given) -> Result<Self, EngineError> {
+    pub fn delivered(loaded: &Loaded, start: &Start, sets: BTreeMap<String, Values>, given: &Given) -> Result<Self, EngineError> {
         let (now, mut wrong) = given.check(loaded, "-i ");
         let built_in = now.keys().filter(|name| is_built_in(loaded, name));
         wrong.extend(
@@ -208,11 +209,13 @@ impl Inputs {
                 .map(|name| format!("-i {name}: what is in the package was built with it; make and push another version with that value")),
         );
         let all: Values = start.given.clone().into_iter().chain(now).collect();
-        let inputs = Self { given: all.clone(), ..Self::recorded(loaded, start) }.with(loaded, &all, target, set);
+        let targets: Vec<String> = sets.keys().cloned().collect();
+        let recorded = Self { given: all.clone(), ..Self::recorded(loaded, start) };
+        let inputs = sets.into_iter().fold(recorded, |inputs, (target, set)| inputs.with(loaded, &all, &target, set));
         if !wrong.is_empty() {
             return Err(EngineError::input(wrong.join("\n"), HELP));
         }
-        let missing = inputs.missing(loaded, &[target.to_owned()]);
+        let missing = inputs.missing(loaded, &targets);
         if missing.is_empty() { Ok(inputs) } else { Err(loaded.mistakes(missing.into_iter().map(mistake).collect())) }
     }
 

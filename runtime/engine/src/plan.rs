@@ -1,17 +1,18 @@
 //! What `apply` would do: its own path without its effects. No pure step that misses the cache is run; what depends on one is known after it.
 
 use crate::ask::{Asker, Question};
-use crate::command::{Applied, ApplyRequest, Gone, gone, identity_of};
+use crate::command::{Applied, ApplyRequest, DeliverRequest, Delivery, Gone, brought, delivery, gone, identity_of, steps_of};
 use crate::given::Given;
 use crate::survey::{Survey, recall, why};
 use crate::values::{Known, output};
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::NodeId;
 use relrun_host::{Change, Operation, Reply};
-use relrun_ledger::{DeploymentKey, Deployments, Digest, Outcome, Release, ReleaseId, StepId, StepKind};
+use relrun_ledger::{DeploymentKey, Deployments, Digest, Outcome, PackageDigest, Release, ReleaseId, StepId, StepKind, StepState};
 use relrun_manifest::{Capability, Confine, Part, SecretTarget};
+use relrun_package::Package;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What `apply` would do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct Plan {
     pub package: String,
     /// The manifest, as it was named; relative to the project's root.
     pub manifest: String,
+    /// The package that is deployed, where it is no manifest that is applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_from: Option<PlannedPackage>,
     /// The identity that it is for.
     pub identity: Digest,
     /// What git knows of the work tree, where it knows it.
@@ -37,6 +41,15 @@ pub struct Plan {
     /// What would be destroyed, because its environment is declared no longer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub destroys: Vec<PlannedDestroy>,
+}
+
+/// The package that a plan is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlannedPackage {
+    /// Its name and version: `acme/shop@1.4.2`.
+    pub reference: String,
+    /// Its digest.
+    pub digest: PackageDigest,
 }
 
 /// A deployment that would be destroyed.
@@ -136,29 +149,18 @@ pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest,
         Asker::new(workspace, &applied.prepared, &wanted)?
     };
     let build = options.build;
-    let mut planner = Planner { workspace, asker, build, outcomes: BTreeMap::new(), missing: BTreeMap::new(), standing: BTreeMap::new() };
+    let mut planner = Planner::new(asker, build);
     let Applied { prepared, survey, sought, .. } = applied;
     let destroys = if request.is_whole() { gone(workspace, &prepared.loaded)? } else { Vec::new() };
     let planned_destroy =
         |gone: Gone| PlannedDestroy { environment: gone.place.environment, deployment: gone.place.deployment, release: gone.release };
     let destroys = destroys.into_iter().map(planned_destroy).collect();
-    let mut planned = Vec::new();
-    for node in prepared.graph.topological() {
-        if sought.steps.as_ref().is_some_and(|steps| !steps.contains(&StepId(node.0))) {
-            continue;
-        }
-        let action = planner.action(&prepared, &survey, node).await?;
-        planned.push(PlannedStep {
-            step: prepared.nodes[node.index()].label.clone(),
-            phase: prepared.phase(node).name.value.clone(),
-            action,
-            open: open(&prepared.nodes[node.index()].capabilities),
-        });
-    }
+    let planned = planner.steps(&prepared, &survey, sought.steps.as_ref()).await?;
     Ok(Plan {
         format: PLAN_FORMAT,
         package: prepared.loaded.manifest.package.name.value.to_string(),
         manifest: prepared.loaded.name.clone(),
+        taken_from: None,
         identity: sought.identity,
         git: options.git,
         request: PlannedRequest {
@@ -173,10 +175,45 @@ pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest,
     })
 }
 
+/// Makes a plan of what `apply PACKAGE@WHICH` would do with a package that was pulled.
+pub async fn plan_package(
+    workspace: &Workspace,
+    loaded: &Loaded,
+    package: &Package,
+    request: &DeliverRequest,
+) -> Result<Plan, EngineError> {
+    let Delivery { prepared, record, due, standing } = delivery(workspace, loaded, package, request).await?;
+    let wanted = steps_of(&prepared, &record, &due)?;
+    let survey = Survey::beside(workspace, &prepared, &record)?;
+    let identity = brought(workspace, &prepared, &survey, &record, ("apply", &due))?;
+    let asker = Asker::new(workspace, &prepared, &|node: NodeId| wanted.contains(&StepId(node.0)))?;
+    let mut planner = Planner::new(asker, false);
+    planner.take_record(&prepared, &record);
+    let steps = planner.steps(&prepared, &survey, Some(&wanted)).await?;
+    let start = &record.start;
+    let taken_from = start.taken_from.clone();
+    Ok(Plan {
+        format: PLAN_FORMAT,
+        package: start.package.clone(),
+        manifest: prepared.loaded.name.clone(),
+        taken_from: taken_from.map(|digest| PlannedPackage { reference: format!("{}@{}", start.package, start.version), digest }),
+        identity,
+        git: None,
+        request: PlannedRequest {
+            environments: request.environments.clone(),
+            phases: Vec::new(),
+            inputs: request.inputs.clone(),
+            deployment: request.deployment.clone(),
+        },
+        steps,
+        standing: standing.into_iter().map(|(environment, there)| (environment, there.release)).collect(),
+        destroys: Vec::new(),
+    })
+}
+
 type Prepared = crate::prepare::Prepared;
 
 struct Planner<'w> {
-    workspace: &'w Workspace,
     asker: Asker<'w>,
     build: bool,
     /// What cached pure steps gave.
@@ -187,7 +224,43 @@ struct Planner<'w> {
     standing: BTreeMap<DeploymentKey, Option<Release>>,
 }
 
-impl Planner<'_> {
+impl<'w> Planner<'w> {
+    fn new(asker: Asker<'w>, build: bool) -> Self {
+        Self { asker, build, outcomes: BTreeMap::new(), missing: BTreeMap::new(), standing: BTreeMap::new() }
+    }
+
+    /// Takes what a record has of the steps that are bound to no environment: of them nothing is run.
+    fn take_record(&mut self, prepared: &Prepared, record: &Release) {
+        for node in prepared.graph.topological().filter(|&node| prepared.environment(node).is_none()) {
+            let step = record.find(&prepared.step(node).name.value, None);
+            if let Some(StepState::Succeeded(outcome)) = step.map(|step| &record.step(step).state) {
+                self.outcomes.insert(node, outcome.clone());
+            }
+        }
+    }
+
+    /// Plans the steps that are wanted: all, where it is not said which.
+    async fn steps(
+        &mut self,
+        prepared: &Prepared,
+        survey: &Survey,
+        wanted: Option<&BTreeSet<StepId>>,
+    ) -> Result<Vec<PlannedStep>, EngineError> {
+        let mut planned = Vec::new();
+        for node in prepared.graph.topological() {
+            if wanted.is_some_and(|steps| !steps.contains(&StepId(node.0))) {
+                continue;
+            }
+            planned.push(PlannedStep {
+                step: prepared.nodes[node.index()].label.clone(),
+                phase: prepared.phase(node).name.value.clone(),
+                action: self.action(prepared, survey, node).await?,
+                open: open(&prepared.nodes[node.index()].capabilities),
+            });
+        }
+        Ok(planned)
+    }
+
     async fn action(&mut self, prepared: &Prepared, survey: &Survey, node: NodeId) -> Result<Action, EngineError> {
         if let Some(after) = self.unknown(prepared, node) {
             self.missing.insert(node, after);
@@ -198,16 +271,16 @@ impl Planner<'_> {
             [Part::Ref(reference)] => self.known(prepared, node, |known| known.resolve(reference))?.as_str()?.parse().ok(),
             _ => None,
         };
-        let made = match survey.make(self.workspace, prepared, node, config, &artifact) {
+        let made = match survey.make(self.asker.workspace, prepared, node, config, &artifact) {
             Ok(made) => made,
             Err(failure) => return Ok(Action::Unplannable { reason: failure.message }),
         };
         if prepared.nodes[node.index()].kind == StepKind::Pure {
-            if let Some(outcome) = recall(self.workspace, made.parts.digest())? {
+            if let Some(outcome) = recall(self.asker.workspace, made.parts.digest())? {
                 self.outcomes.insert(node, outcome);
                 return Ok(Action::Cached);
             }
-            let why = why(self.workspace, prepared, node, &made);
+            let why = why(self.asker.workspace, prepared, node, &made);
             if !self.build {
                 return Ok(Action::Run { why });
             }
@@ -249,7 +322,7 @@ impl Planner<'_> {
             deployment: prepared.nodes[node.index()].deployment.as_deref(),
             package: &prepared.loaded.manifest.package.name.value,
             release: None,
-            variables: &self.workspace.variables,
+            variables: &self.asker.workspace.variables,
             steps: &|step, path| self.outcomes.get(&prepared.meant(step, name)?).and_then(|outcome| output(outcome, path)),
             previous: None,
         })
@@ -270,7 +343,7 @@ impl Planner<'_> {
         let environment = prepared.environment(node)?.name.value.clone();
         let deployment = prepared.nodes[node.index()].deployment.clone()?;
         let place = DeploymentKey { environment, deployment };
-        let workspace = self.workspace;
+        let workspace = self.asker.workspace;
         let release = self.standing.entry(place.clone()).or_insert_with(|| standing(workspace, &package, &place)).as_ref()?;
         let step = release.find(&prepared.step(node).name.value, Some(&place.environment))?;
         release.step(step).receipt.clone()
@@ -299,6 +372,19 @@ impl Plan {
     /// Returns the digest that approvals bind to.
     pub fn digest(&self) -> Digest {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// Returns the request that `apply` makes of this plan, where it is a package's.
+    pub fn as_delivery(&self) -> Option<DeliverRequest> {
+        let package = self.taken_from.as_ref()?;
+        Some(DeliverRequest {
+            reference: package.reference.clone(),
+            environments: self.request.environments.clone(),
+            inputs: self.request.inputs.clone(),
+            deployment: self.request.deployment.clone(),
+            force: false,
+            planned: Some(self.identity),
+        })
     }
 
     /// Returns the request that `apply` makes of this plan.

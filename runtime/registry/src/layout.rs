@@ -3,6 +3,10 @@
 //! What is named in `index.json` is there: blobs are written whole and renamed into place before it is changed, and it is changed by one
 //! writer at a time, under a lock on the `oci-layout` file. Tags are the annotation that skopeo and others use.
 
+mod sweep;
+
+pub use sweep::Swept;
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -137,25 +141,23 @@ impl Layout {
     }
 
     fn write_manifest(&self, manifest: &Manifest, push_as: &PushAs) -> Result<(), RegistryError> {
-        // As a registry does: what is named is there.
-        let missing = manifest.blobs().into_iter().chain(manifest.manifests().iter().cloned());
-        if let Some(part) = missing.into_iter().find(|part| !has_size(&self.blob_path(part.digest()), part.size())) {
-            return Err(self.missing(&Name::Digest(part.digest().clone())));
-        }
-        self.write_blob(&Blob::of_bytes(manifest.media_type().clone(), manifest.bytes().clone()))?;
+        self.put(manifest)?;
         match push_as {
             PushAs::Part => Ok(()),
             PushAs::ByDigest => self.change(|entries| {
+                self.put(manifest)?;
                 if entries.iter().all(|entry| entry.digest() != manifest.digest()) {
                     entries.push(manifest.descriptor());
                 }
                 Ok(())
             }),
             PushAs::Tagged(tag) => self.change(|entries| {
+                self.put(manifest)?;
                 point(entries, tag, manifest);
                 Ok(())
             }),
             PushAs::Immutable(tag) => self.change(|entries| {
+                self.put(manifest)?;
                 let there = entries.iter().rev().find(|entry| tag_of(entry) == Some(tag.as_str()));
                 match there.map(Descriptor::digest) {
                     Some(there) if there == manifest.digest() => Ok(()),
@@ -166,6 +168,16 @@ impl Layout {
                     }
                 }
             }),
+        }
+    }
+
+    /// Puts a manifest there, if all that it names is there, as a registry does. Before it is named that is looked at again under the lock, for
+    /// only under the lock is anything removed.
+    fn put(&self, manifest: &Manifest) -> Result<Pushed, RegistryError> {
+        let mut parts = manifest.blobs().into_iter().chain(manifest.manifests().iter().cloned());
+        match parts.find(|part| !has_size(&self.blob_path(part.digest()), part.size())) {
+            Some(part) => Err(self.missing(&Name::Digest(part.digest().clone()))),
+            None => self.write_blob(&Blob::of_bytes(manifest.media_type().clone(), manifest.bytes().clone())),
         }
     }
 

@@ -24,7 +24,7 @@ pub use digest::digest_of;
 pub use error::{OciCode, RegistryError, Tries};
 pub use image::{ImagePlan, ImagePlatform, ImageSettings, index_of};
 pub use layer::{Compression, Layer, LayerOptions, layer_of_tree};
-pub use layout::Layout;
+pub use layout::{Layout, Swept};
 pub use manifest::{Artifact, ArtifactPlan, Document, LARGEST_MANIFEST, Manifest, canonical_json};
 pub use oci_spec::image as spec;
 pub use reference::{LAYOUT_PREFIX, Name, Place, REMOTE_PREFIX, Reference, Tag};

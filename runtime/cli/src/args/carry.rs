@@ -86,4 +86,7 @@ pub(crate) struct PlanArgs {
     /// Save the plan, for `relrun apply FILE`.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Where a package lies; by default what relrun.kdl's `registry` says.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) from: Option<String>,
 }

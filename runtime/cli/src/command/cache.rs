@@ -45,6 +45,13 @@ pub(super) fn dispatch(cli: &Cli, asked: &CacheCommand) -> Result<Exit, EngineEr
             for blob in &report.swept {
                 show::print(&format!("{verb} {} ({} bytes)\n", blob.digest, blob.size))?;
             }
+            for package in relrun_engine::command::sweep_packages(&workspace, *keep_for, !*dry_run)? {
+                let tags = |tags: &[relrun_registry::Tag]| tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                for (digest, named) in &package.swept.artifacts {
+                    show::print(&format!("{verb} package {} {} ({digest})\n", package.package, tags(named)))?;
+                }
+                show::print(&format!("{verb} {} bytes of packages of {}\n", package.swept.bytes, package.package))?;
+            }
             for code in workspace.host.sweep_compiled(*keep_for, !*dry_run)? {
                 show::print(&format!("{verb} machine code {} ({} bytes): {}\n", code.name, code.size, code.why))?;
             }

@@ -1,32 +1,63 @@
 //! `package`, `push`, `pull`, and `apply PACKAGE@VERSION`: where packages lie, and who asks for them.
 
 use super::run::{Opened, carry};
-use crate::args::{ApplyArgs, Cli, Release};
+use crate::args::{ApplyArgs, Cli, PlanArgs, Release, Target};
 use crate::open::{self, Access};
 use crate::show;
 use relrun_engine::command::{self, DeliverRequest, Packed, PushRequest};
+use relrun_engine::plan::{Plan, PlannedPackage, plan_package};
 use relrun_engine::{EngineError, Exit, Workspace};
 use relrun_ledger::ReleaseId;
 use relrun_manifest::{PackageName, PackageReference, Project, VersionSelector, Wanted};
 use relrun_package::Package;
-use relrun_registry::{Client, ClientOptions, LAYOUT_PREFIX, Layout, Name, Place, Reference, Repository, Tag, pack_layout};
+use relrun_registry::{Client, ClientOptions, LAYOUT_PREFIX, Layout, Name, Place, REMOTE_PREFIX, Reference, Repository, Tag, pack_layout};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How a package was asked for.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// By its name: `acme/shop@1.4.2`.
+    Named(PackageReference),
+    /// By where it lies: `oci://registry.example.com/acme/shop:1.4.2`, or `oci-layout:DIRECTORY:1.4.2`.
+    At(Reference),
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Named(reference) => reference.fmt(f),
+            Self::At(reference) if matches!(reference.place, Place::Remote { .. }) => write!(f, "{REMOTE_PREFIX}{reference}"),
+            Self::At(reference) => reference.fmt(f),
+        }
+    }
+}
+
 /// Returns the package that an argument names; none where it is a file, or has nothing of a package's name.
-pub(super) fn named(argument: &Path) -> Result<Option<PackageReference>, EngineError> {
+pub(super) fn named(argument: &Path) -> Result<Option<Asked>, EngineError> {
     let Some(text) = argument.to_str().filter(|_| !argument.exists()) else { return Ok(None) };
+    if is_place(text) {
+        return asked(text).map(Some);
+    }
     match text.split_once('@') {
-        Some((name, _)) if name.parse::<PackageName>().is_ok() => read(text).map(Some),
+        Some((name, _)) if name.parse::<PackageName>().is_ok() => asked(text).map(Some),
         _ => Ok(None),
     }
+}
+
+fn is_place(text: &str) -> bool {
+    text.starts_with(REMOTE_PREFIX) || text.starts_with(LAYOUT_PREFIX)
+}
+
+fn asked(text: &str) -> Result<Asked, EngineError> {
+    if is_place(text) { Ok(Asked::At(text.parse()?)) } else { read(text).map(Asked::Named) }
 }
 
 fn read(text: &str) -> Result<PackageReference, EngineError> {
     text.parse().map_err(|error: relrun_manifest::BadReference| {
         let help =
-            "write OWNER/NAME@WHICH, such as `acme/shop@1.4.2`, `acme/shop@1.4.@`, `acme/shop@latest` or `acme/shop@tag:prod-candidate`";
+            "write OWNER/NAME@WHICH or where it lies (`oci://…`, `oci-layout:…`), such as `acme/shop@1.4.2`, `acme/shop@1.4.@`, `acme/shop@latest` or `acme/shop@tag:prod-candidate`";
         EngineError::input(error.to_string(), help)
     })
 }
@@ -169,10 +200,15 @@ fn place(root: &Path, text: &str) -> Result<Place, EngineError> {
         let message = format!("`{text}` names one version, and a place is meant");
         return Err(EngineError::input(message, format!("leave out what follows `{}`", reference.place)));
     }
-    Ok(match reference.place {
+    Ok(below(root, reference.place))
+}
+
+/// A directory is relative to the project's root.
+fn below(root: &Path, place: Place) -> Place {
+    match place {
         Place::Layout(path) => Place::Layout(root.join(path)),
         remote @ Place::Remote { .. } => remote,
-    })
+    }
 }
 
 /// Makes the client, with docker's credentials and what relrun.kdl says of its registries.
@@ -201,9 +237,9 @@ fn docker_config() -> Option<PathBuf> {
 }
 
 pub(super) async fn pull(cli: &Cli, package: &str, from: Option<&str>) -> Result<Exit, EngineError> {
-    let reference = read(package)?;
+    let asked = asked(package)?;
     let workspace = open::workspace(cli, Path::new("release.kdl"), Access::Write)?;
-    let package = fetch(&workspace, &reference, from).await?;
+    let package = fetch(&workspace, &asked, from).await?;
     let record = &package.record;
     let kept = LAYOUT_PREFIX.to_owned() + &command::kept(&workspace, &record.package).display().to_string();
     let text = format!("pulled {}@{}\n  to      {kept}\n  digest  {}\n", record.package, record.version, package.digest());
@@ -211,33 +247,78 @@ pub(super) async fn pull(cli: &Cli, package: &str, from: Option<&str>) -> Result
     Ok(Exit::Done)
 }
 
-pub(super) async fn apply(cli: &Cli, args: &ApplyArgs, reference: PackageReference) -> Result<Exit, EngineError> {
-    let target = &args.target;
-    let [environment] = target.environment.as_slice() else {
-        let message = format!("{reference} is deployed to one environment at a time");
-        return Err(EngineError::input(message, format!("say which: `relrun apply {reference} -e ENV`")));
-    };
-    if !target.phase.is_empty() {
-        return Err(EngineError::input("a package is deployed whole, and `--phase` cannot narrow it", "leave out `--phase`"));
-    }
-    let request = DeliverRequest {
-        reference: reference.to_string(),
-        environment: environment.clone(),
-        inputs: open::inputs(&target.input),
-        deployment: target.deployment.clone(),
-        force: args.force,
-    };
+pub(super) async fn apply(cli: &Cli, args: &ApplyArgs, asked: Asked) -> Result<Exit, EngineError> {
+    let request = DeliverRequest { force: args.force, ..request(&args.target, &asked, "apply")? };
     let workspace = open::workspace(cli, Path::new("release.kdl"), Access::Write)?;
-    let package = fetch(&workspace, &reference, args.from.as_deref()).await?;
-    let loaded = command::manifest_of(&workspace, &package)?;
+    let package = fetch(&workspace, &asked, args.from.as_deref()).await?;
+    deliver(cli, args, workspace, &package, &request).await
+}
+
+async fn deliver(
+    cli: &Cli,
+    args: &ApplyArgs,
+    workspace: Arc<Workspace>,
+    package: &Package,
+    request: &DeliverRequest,
+) -> Result<Exit, EngineError> {
+    let loaded = command::manifest_of(&workspace, package)?;
     carry(cli, Opened::with(workspace, loaded), &args.run, args.no_cache, async |tools, loaded| {
-        command::deliver(tools, loaded, &package, &request).await
+        command::deliver(tools, loaded, package, request).await
     })
     .await
 }
 
+/// Carries a plan that was made of a package: that very package, which planning brought here, and nothing else.
+pub(super) async fn apply_plan(
+    cli: &Cli,
+    args: &ApplyArgs,
+    planned: &PlannedPackage,
+    request: &DeliverRequest,
+) -> Result<Exit, EngineError> {
+    let workspace = open::workspace(cli, Path::new("release.kdl"), Access::Write)?;
+    let package = fetch(&workspace, &Asked::Named(read(&planned.reference)?), args.from.as_deref()).await?;
+    if package.digest() != planned.digest.0 {
+        let message = format!("the plan is for {} {}, and here it is {}", planned.reference, planned.digest, package.digest());
+        return Err(EngineError::input(message, "make a new plan: `relrun plan PACKAGE@WHICH -e ENV --out FILE`"));
+    }
+    deliver(cli, args, workspace, &package, request).await
+}
+
+/// Says what `apply` would do with a package. It is brought here for that, as `pull` does.
+pub(super) async fn plan(cli: &Cli, args: &PlanArgs, asked: &Asked) -> Result<Plan, EngineError> {
+    let request = request(&args.target, asked, "plan")?;
+    if args.build {
+        return Err(EngineError::input("nothing of a package is built, and `--build` has nothing to do", "leave out `--build`"));
+    }
+    let workspace = open::workspace(cli, Path::new("release.kdl"), Access::Write)?;
+    let package = fetch(&workspace, asked, args.from.as_deref()).await?;
+    let loaded = command::manifest_of(&workspace, &package)?;
+    plan_package(&workspace, &loaded, &package, &request).await
+}
+
+fn request(target: &Target, asked: &Asked, verb: &str) -> Result<DeliverRequest, EngineError> {
+    if target.environment.is_empty() {
+        let message = format!("it is not said where {asked} is to be deployed");
+        return Err(EngineError::input(message, format!("say where, once or more: `relrun {verb} {asked} -e ENV`")));
+    }
+    if !target.phase.is_empty() {
+        return Err(EngineError::input("a package is deployed whole, and `--phase` cannot narrow it", "leave out `--phase`"));
+    }
+    Ok(DeliverRequest {
+        reference: asked.to_string(),
+        environments: target.environment.clone(),
+        inputs: open::inputs(&target.input),
+        deployment: target.deployment.clone(),
+        ..DeliverRequest::default()
+    })
+}
+
 /// Finds a package and brings it here. An exact version that is here already is taken without asking anybody: it never changes.
-async fn fetch(workspace: &Arc<Workspace>, reference: &PackageReference, from: Option<&str>) -> Result<Package, EngineError> {
+async fn fetch(workspace: &Arc<Workspace>, asked: &Asked, from: Option<&str>) -> Result<Package, EngineError> {
+    let reference = match asked {
+        Asked::Named(reference) => reference,
+        Asked::At(reference) => return fetch_at(workspace, reference, from).await,
+    };
     let name = reference.name.to_string();
     let own = Layout::at(command::kept(workspace, &name));
     let is_exact = matches!(reference.wanted, Wanted::Version(VersionSelector::Exact(_)));
@@ -252,16 +333,27 @@ async fn fetch(workspace: &Arc<Workspace>, reference: &PackageReference, from: O
         && (is_exact || places.is_empty())
         && let Some(found) = choose(&own, reference).await?
     {
-        return command::pull(workspace, &own, &found, reference).await;
+        return command::pull(workspace, &own, &found, Some(reference)).await;
     }
     let client = client(workspace)?;
     for place in &places {
         let repository = client.open(place).await?;
         if let Some(found) = choose(&*repository, reference).await? {
-            return command::pull(workspace, &*repository, &found, reference).await;
+            return command::pull(workspace, &*repository, &found, Some(reference)).await;
         }
     }
     Err(not_found(&client, &places, reference).await)
+}
+
+/// Brings just what lies at a place: whatever package that is.
+async fn fetch_at(workspace: &Workspace, reference: &Reference, from: Option<&str>) -> Result<Package, EngineError> {
+    if from.is_some() {
+        return Err(EngineError::input(format!("`{reference}` says itself where the package lies"), "leave out `--from`"));
+    }
+    let name = reference.name()?;
+    let place = below(&workspace.root, reference.place.clone());
+    let repository = client(workspace)?.open(&place).await?;
+    command::pull(workspace, &*repository, &name, None).await
 }
 
 /// Finds a package where relrun.kdl says that packages lie; none where it says nothing, or where none is.
@@ -270,7 +362,7 @@ pub(super) async fn find(workspace: &Arc<Workspace>, reference: &PackageReferenc
     for place in candidates(workspace, &reference.name.to_string())? {
         let repository = client.open(&place).await?;
         if let Some(found) = choose(&*repository, reference).await? {
-            return command::pull(workspace, &*repository, &found, reference).await.map(Some);
+            return command::pull(workspace, &*repository, &found, Some(reference)).await.map(Some);
         }
     }
     Ok(None)

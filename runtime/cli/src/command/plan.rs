@@ -11,9 +11,10 @@ use relrun_manifest::Input;
 use std::path::Path;
 
 pub(super) async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, EngineError> {
-    let opened = Opened::new(cli, &args.target.manifest, Access::Write)?;
-    let options = PlanOptions { build: args.build, git: super::git::facts(&opened.loaded.directory) };
-    let plan = make_plan(&opened.workspace, opened.loaded, &request(&args.target), options).await?;
+    let plan = match super::package::named(&args.target.manifest)? {
+        Some(asked) => super::package::plan(cli, args, &asked).await?,
+        None => plan_manifest(cli, args).await?,
+    };
     if let Some(out) = &args.out {
         let text = serde_json::to_string_pretty(&plan).map_err(|error| EngineError::io("write the plan", std::io::Error::other(error)))?;
         std::fs::write(out, text + "\n").map_err(|source| EngineError::io(format!("write {}", out.display()), source))?;
@@ -27,11 +28,20 @@ pub(super) async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, EngineError
     Ok(if failed { Exit::StepFailed } else { Exit::Done })
 }
 
+async fn plan_manifest(cli: &Cli, args: &PlanArgs) -> Result<Plan, EngineError> {
+    let opened = Opened::new(cli, &args.target.manifest, Access::Write)?;
+    let options = PlanOptions { build: args.build, git: super::git::facts(&opened.loaded.directory) };
+    make_plan(&opened.workspace, opened.loaded, &request(&args.target), options).await
+}
+
 fn words(plan: &Plan, out: Option<&Path>) -> String {
     let mut text = format!("{} would be carried like this:\n", plan.package);
     if let Some(git) = &plan.git {
         let dirty = if git.dirty { ", and what is not committed" } else { "" };
         text += &format!("  commit    {}{dirty}\n", git.commit.chars().take(12).collect::<String>());
+    }
+    if let Some(package) = &plan.taken_from {
+        text += &format!("  package   {} {}\n", package.reference, package.digest);
     }
     text += &format!("  identity  {}\n", plan.identity.short());
     let mut phase = None;

@@ -190,10 +190,17 @@ pub(super) fn refuse_to_deploy_in_ci(opened: &Opened) -> Result<(), EngineError>
 }
 
 pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineError> {
-    if let Some(reference) = super::package::named(&args.target.manifest)? {
-        return super::package::apply(cli, args, reference).await;
+    if let Some(asked) = super::package::named(&args.target.manifest)? {
+        return super::package::apply(cli, args, asked).await;
     }
-    let (manifest, mut request) = match saved_plan(&args.target.manifest)? {
+    let plan = saved_plan(&args.target.manifest)?;
+    if let Some(plan) = &plan
+        && let (Some(package), Some(request)) = (&plan.taken_from, plan.as_delivery())
+    {
+        check_unchanged(&args.target)?;
+        return super::package::apply_plan(cli, args, package, &request).await;
+    }
+    let (manifest, mut request) = match plan {
         Some(plan) => (PathBuf::from(&plan.manifest), of_plan(&plan, &args.target)?),
         None => (args.target.manifest.clone(), request(&args.target)),
     };
@@ -223,12 +230,17 @@ fn one_line(text: &str) -> Option<String> {
 
 /// A plan is carried as it was made: what narrows or changes it now would be something else than what was looked at.
 fn of_plan(plan: &Plan, target: &Target) -> Result<ApplyRequest, EngineError> {
+    check_unchanged(target)?;
+    Ok(plan.as_request())
+}
+
+fn check_unchanged(target: &Target) -> Result<(), EngineError> {
     let changed = !target.environment.is_empty() || !target.input.is_empty() || !target.phase.is_empty() || target.deployment.is_some();
     if changed {
         let message = "a saved plan is carried as it was made, without -e, -i, --phase and --deployment";
         return Err(EngineError::input(message, "leave them out, or make another plan with them: `relrun plan --out FILE`"));
     }
-    Ok(plan.as_request())
+    Ok(())
 }
 
 /// Reads a plan that was saved; a manifest is none.

@@ -7,7 +7,7 @@ use super::start::{Draft, MadeOf};
 use crate::carry::Aim;
 use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
-use crate::{EngineError, Loaded};
+use crate::{EngineError, Loaded, Workspace};
 use relrun_ledger::{Digest, Release, ReleaseId, ReleaseKind, RunKind, StepId, Summary};
 use relrun_report::RunFinished;
 use std::collections::BTreeSet;
@@ -15,7 +15,9 @@ use std::collections::BTreeSet;
 /// What is brought where.
 pub(super) struct Bringing<'a> {
     pub(super) kind: ReleaseKind,
-    pub(super) environment: &'a str,
+    pub(super) environments: &'a [String],
+    /// The identity of the plan that is carried, where one is.
+    pub(super) planned: Option<Digest>,
     pub(super) description: String,
     pub(super) command: &'static str,
 }
@@ -28,19 +30,21 @@ pub(super) async fn bring(
     record: &Release,
     bringing: Bringing<'_>,
 ) -> Result<RunFinished, EngineError> {
-    let Bringing { kind, environment, description, command } = bringing;
-    if now.environment(environment).is_none() {
+    let Bringing { kind, environments, planned, description, command } = bringing;
+    if let Some(environment) = environments.iter().find(|name| now.environment(name).is_none()) {
         let message = format!("environment \"{environment}\" is not declared");
         return Err(EngineError::input(message, "declare it in relrun.kdl or in the manifest"));
     }
-    let steps = steps_in(&prepared, environment);
-    if steps.is_empty() {
-        let message = format!("{} has no step that is bound to {environment}", record.start.release);
-        return Err(EngineError::input(message, "a phase says with `environments=\"LABEL=VALUE\"` where its steps are carried"));
-    }
-    tools.check_freeze(&prepared.loaded, &BTreeSet::from([environment.to_owned()]))?;
+    let steps = steps_of(&prepared, record, environments)?;
+    tools.check_freeze(&prepared.loaded, &environments.iter().cloned().collect())?;
     let survey = Survey::beside(&tools.workspace, &prepared, record)?;
-    let identity = identity(record, &[command, environment], tools.workspace.runs.summaries(&record.start.package)?.len());
+    let identity = brought(&tools.workspace, &prepared, &survey, record, (command, environments))?;
+    if planned.is_some_and(|planned| planned != identity) {
+        return Err(EngineError::input(
+            "what the plan saw has changed since: an environment, a setting, or a release in between",
+            "make a new plan: `relrun plan PACKAGE@WHICH -e ENV --out FILE`",
+        ));
+    }
     let secrecy = crate::secrets::read(&tools.workspace, &prepared, &|node| steps.contains(&StepId(node.0)))?;
     let draft = Draft {
         prepared: &prepared,
@@ -56,6 +60,33 @@ pub(super) async fn bring(
     };
     let taken = draft.begin(&tools, usize::MAX)?;
     tools.carry(prepared, survey, taken, secrecy, (RunKind::Apply, Aim::Forward, command)).await
+}
+
+/// Returns the steps that are carried in the environments, of which each must have one.
+pub(crate) fn steps_of(prepared: &Prepared, record: &Release, environments: &[String]) -> Result<BTreeSet<StepId>, EngineError> {
+    let mut steps = BTreeSet::new();
+    for environment in environments {
+        let here = steps_in(prepared, environment);
+        if here.is_empty() {
+            let message = format!("{} has no step that is bound to {environment}", record.start.release);
+            return Err(EngineError::input(message, "a phase says with `environments=\"LABEL=VALUE\"` where its steps are carried"));
+        }
+        steps.extend(here);
+    }
+    Ok(steps)
+}
+
+/// Returns the identity of a record that is brought to environments now: of the same things, and after the same releases, it is the same.
+pub(crate) fn brought(
+    workspace: &Workspace,
+    prepared: &Prepared,
+    survey: &Survey,
+    record: &Release,
+    (command, environments): (&str, &[String]),
+) -> Result<Digest, EngineError> {
+    let made_of = survey.identity(prepared, &LockFile::of(&prepared.plugins)).to_string();
+    let what: Vec<&str> = [command, &made_of].into_iter().chain(environments.iter().map(String::as_str)).collect();
+    Ok(identity(record, &what, workspace.runs.summaries(&record.start.package)?.len()))
 }
 
 pub(super) fn steps_in(prepared: &Prepared, environment: &str) -> BTreeSet<StepId> {

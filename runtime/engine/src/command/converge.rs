@@ -211,7 +211,7 @@ async fn from_package(tools: Tools<'_>, loaded: &Loaded, wish: &Wish, now: bool,
     of_package.take_environments(loaded, Vec::new());
     let request = DeliverRequest {
         reference: format!("{}@{version}", wish.package),
-        environment: wish.place.environment.clone(),
+        environments: vec![wish.place.environment.clone()],
         deployment: Some(wish.place.deployment.clone()),
         ..DeliverRequest::default()
     };

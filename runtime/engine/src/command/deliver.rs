@@ -9,7 +9,7 @@ use super::promote::check_environment;
 use super::{Tools, prepared_from, read};
 use crate::given::Given;
 use crate::inputs::Inputs;
-use crate::prepare::LockFile;
+use crate::prepare::{LockFile, Prepared};
 use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_graph::Selection;
 use relrun_ledger::{
@@ -20,7 +20,7 @@ use relrun_manifest::{PackageReference, Version, VersionSelector, Wanted};
 use relrun_package::{Package, PackageLimits, version_tag};
 use relrun_registry::{Layout, Name, PushAs, Repository, Transfer};
 use relrun_report::{RunFinished, RunVerdict};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Returns the layout directory in which a project keeps a package.
@@ -54,11 +54,16 @@ pub async fn versions(from: &dyn Repository) -> Result<Vec<Version>, EngineError
     Ok(versions)
 }
 
-/// Brings a package with what is attached to it into this project, and all that it holds into the store. One that is here already is only read.
-pub async fn pull(workspace: &Workspace, from: &dyn Repository, name: &Name, asked: &PackageReference) -> Result<Package, EngineError> {
+/// Brings a package, which must be the one that was `asked` for by its name where it was, with what is attached to it into this project, and all that it holds into the store. One that is here already is only read.
+pub async fn pull(
+    workspace: &Workspace,
+    from: &dyn Repository,
+    name: &Name,
+    asked: Option<&PackageReference>,
+) -> Result<Package, EngineError> {
     let limits = PackageLimits::default();
     let package = Package::open(from, name, limits).await?;
-    check_is_asked(&package, asked)?;
+    asked.map_or(Ok(()), |asked| check_is_asked(&package, asked))?;
     let digest = Name::Digest(package.manifest.digest().clone());
     let layout = Layout::at(kept(workspace, &package.record.package));
     let own: &dyn Repository = &layout;
@@ -95,14 +100,16 @@ fn check_is_asked(package: &Package, asked: &PackageReference) -> Result<(), Eng
 pub struct DeliverRequest {
     /// How the package was asked for.
     pub reference: String,
-    /// `-e`.
-    pub environment: String,
+    /// `-e`: one or more.
+    pub environments: Vec<String>,
     /// `-i`.
     pub inputs: Given,
     /// `--deployment`.
     pub deployment: Option<String>,
     /// `--force`: deploy it though it stands there.
     pub force: bool,
+    /// The identity of the saved plan that is carried: another is refused.
+    pub planned: Option<Digest>,
 }
 
 /// Reads the manifest of a package that was pulled, with the environments of this project.
@@ -120,48 +127,83 @@ pub fn manifest_on_record(workspace: &Workspace, package: &str) -> Result<Loaded
     Loaded::new(workspace, Source::new(format!("{package} {}", last.start.release), workspace.root.clone(), text))
 }
 
-/// Deploys what a package that was pulled holds.
-pub async fn deliver(tools: Tools<'_>, loaded: Loaded, package: &Package, request: &DeliverRequest) -> Result<RunFinished, EngineError> {
-    check_environment(&loaded, &request.environment)?;
+/// A package, ready to be brought to environments.
+pub(crate) struct Delivery {
+    /// The package's manifest, with the values and environments that count here.
+    pub(crate) prepared: Prepared,
+    /// The package, as a record.
+    pub(crate) record: Release,
+    /// Where it does not stand yet, in the order of their names.
+    pub(crate) due: Vec<String>,
+    /// Where it stands already, and by which release.
+    pub(crate) standing: BTreeMap<String, Summary>,
+}
+
+/// Prepares a package for the environments that were asked for.
+pub(crate) async fn delivery(
+    workspace: &Workspace,
+    loaded: &Loaded,
+    package: &Package,
+    request: &DeliverRequest,
+) -> Result<Delivery, EngineError> {
+    request.environments.iter().try_for_each(|name| check_environment(loaded, name))?;
     let name = package.record.package.clone();
-    let record = record_of(&tools.workspace, package, request)?;
-    let set = super::settings::standing(&super::summaries(&tools.workspace, &name)?, &name, request.deployment.as_deref())
-        .remove(&request.environment)
-        .unwrap_or_default();
-    let inputs = Inputs::delivered(&loaded, &record.start, &request.environment, set, &request.inputs)?;
+    let record = record_of(workspace, package, request)?;
+    let mut sets = super::settings::standing(&super::summaries(workspace, &name)?, &name, request.deployment.as_deref());
+    let sets = request.environments.iter().map(|name| (name.clone(), sets.remove(name).unwrap_or_default())).collect();
+    let inputs = Inputs::delivered(loaded, &record.start, sets, &request.inputs)?;
     let selection = Selection { deployment: request.deployment.clone(), ..Selection::default() };
-    let prepared = prepared_from(&tools.workspace, &record, &loaded, &selection, |_| inputs).await?;
-    if !request.force
-        && let Some(there) = active(&tools.workspace, &name, &prepared.loaded, request)?
-    {
-        let stands = read(&tools.workspace, &name, there.release)?.start;
-        let same = stands.taken_from == record.start.taken_from
-            && stands.settings.get(&request.environment) == prepared.inputs.bound.get(&request.environment);
-        if same {
-            return Ok(RunFinished {
-                package: name,
-                release: Some(there.release.to_string()),
-                version: Some(there.version),
-                verdict: RunVerdict::NothingToDo,
-                ..RunFinished::default()
-            });
+    let prepared = prepared_from(workspace, &record, loaded, &selection, |_| inputs).await?;
+    let mut delivery = Delivery { prepared, record, due: Vec::new(), standing: BTreeMap::new() };
+    for environment in BTreeSet::from_iter(&request.environments) {
+        match delivery.stands_in(workspace, environment, request)? {
+            Some(there) => _ = delivery.standing.insert(environment.clone(), there),
+            None => delivery.due.push(environment.clone()),
         }
+    }
+    Ok(delivery)
+}
+
+impl Delivery {
+    /// Returns the release by which this package stands in an environment, with the very settings that it would get.
+    fn stands_in(&self, workspace: &Workspace, environment: &String, request: &DeliverRequest) -> Result<Option<Summary>, EngineError> {
+        if request.force {
+            return Ok(None);
+        }
+        let package = &self.record.start.package;
+        let own = &self.prepared.loaded.manifest.package.name.value.name;
+        let deployment = request.deployment.clone().unwrap_or_else(|| own.clone());
+        let key = DeploymentKey { environment: environment.clone(), deployment };
+        let summaries = super::summaries(workspace, package)?;
+        let Some(active) = Deployments::of(&summaries).active(&key).map(|active| active.release) else { return Ok(None) };
+        let stands = read(workspace, package, active)?.start;
+        let same = stands.taken_from == self.record.start.taken_from
+            && stands.settings.get(environment) == self.prepared.inputs.bound.get(environment);
+        Ok(summaries.into_iter().find(|summary| same && summary.release == active))
+    }
+}
+
+/// Deploys what a package that was pulled holds, as one release over all environments that do not have it yet.
+pub async fn deliver(tools: Tools<'_>, loaded: Loaded, package: &Package, request: &DeliverRequest) -> Result<RunFinished, EngineError> {
+    let Delivery { prepared, record, due, standing } = delivery(&tools.workspace, &loaded, package, request).await?;
+    let name = record.start.package.clone();
+    if let Some(there) = standing.into_values().max_by_key(|there| there.release).filter(|_| due.is_empty()) {
+        return Ok(RunFinished {
+            package: name,
+            release: Some(there.release.to_string()),
+            version: Some(there.version),
+            verdict: RunVerdict::NothingToDo,
+            ..RunFinished::default()
+        });
     }
     let bringing = Bringing {
         kind: ReleaseKind::Package { reference: request.reference.clone() },
-        environment: &request.environment,
+        environments: &due,
+        planned: request.planned,
         description: format!("package {name}@{}", record.start.version),
         command: "apply",
     };
     bring(tools, &loaded, prepared, &record, bringing).await
-}
-
-fn active(workspace: &Workspace, package: &str, loaded: &Loaded, request: &DeliverRequest) -> Result<Option<Summary>, EngineError> {
-    let deployment = request.deployment.clone().unwrap_or_else(|| loaded.manifest.package.name.value.name.clone());
-    let key = DeploymentKey { environment: request.environment.clone(), deployment };
-    let summaries = super::summaries(workspace, package)?;
-    let active = Deployments::of(&summaries).active(&key).map(|active| active.release);
-    Ok(active.and_then(|id| summaries.into_iter().find(|summary| summary.release == id)))
 }
 
 /// Makes a record of a package, in the ledger's own terms and by its own rules: what may not be copied from a record is refused here too.

@@ -126,7 +126,8 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
     let bringing = Bringing {
         description: from.as_ref().map_or_else(|| format!("promotion of {id}"), |from| format!("promotion of {id} from {from}")),
         kind: ReleaseKind::Promote { of: id, from },
-        environment: to,
+        environments: std::slice::from_ref(to),
+        planned: None,
         command: "promote",
     };
     bring(tools, &loaded, prepared, record, bringing).await

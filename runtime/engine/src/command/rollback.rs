@@ -28,7 +28,8 @@ pub async fn rollback(tools: Tools<'_>, loaded: Loaded, request: &RollbackReques
     let prepared = snapshot(&tools.workspace, &record, &loaded).await?;
     let bringing = Bringing {
         kind: ReleaseKind::Rollback { to: target },
-        environment: &request.environment,
+        environments: std::slice::from_ref(&request.environment),
+        planned: None,
         description: format!("rollback to {target}"),
         command: "rollback",
     };
