@@ -48,11 +48,7 @@ impl Stage {
             outputs: writes.iter().map(|output| output.name.value.clone()).collect(),
             work_tree: work_tree.to_path_buf(),
         };
-        let artifact = |input: &JobInput| match input {
-            JobInput::Artifact(digest) => Some(*digest),
-            JobInput::Files(_) => None,
-        };
-        let trees = inputs.iter().filter_map(|(_, input)| artifact(input)).collect();
+        let trees = inputs.iter().filter_map(|(_, input)| input.artifact()).collect();
         Ok(Self { _folder: folder, dirs, trees })
     }
 
@@ -107,6 +103,7 @@ fn lay_in(workspace: &Workspace, input: &JobInput, to: &Path) -> Result<(), Stor
     match input {
         JobInput::Files(files) => relrun_store::stage(&files.tree, &files.root, to),
         JobInput::Artifact(digest) => relrun_store::restore(&*workspace.blobs, *digest, to, RestoreMode::Writable).map(drop),
+        JobInput::File { folder: (tree, _), .. } => relrun_store::restore_tree(&*workspace.blobs, tree, to, RestoreMode::Writable),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{EngineError, Workspace};
 use relrun_graph::NodeId;
 use relrun_ledger::{Digest, Failure, FailureKind, Outcome, Release, StepId, StepKind, StepState};
 use relrun_manifest::{Capability, Namespace, Reads, ReadsFrom, Reference, Template};
-use relrun_store::Tree;
+use relrun_store::{Entry, Tree};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -23,6 +23,13 @@ pub enum JobInput {
     Files(Files),
     /// An artifact in the store.
     Artifact(Digest),
+    /// An artifact that is one file: the folder holds it under the artifact's own name.
+    File {
+        /// The artifact.
+        artifact: Digest,
+        /// The folder, and its digest: it tells the name too.
+        folder: (Arc<Tree>, Digest),
+    },
 }
 
 /// What a step is made from, once all is known.
@@ -154,7 +161,9 @@ impl Survey {
         for reads in &step.reads {
             let input = match &reads.from {
                 ReadsFrom::Files(_) => JobInput::Files(self.files[node.index()][&reads.name.value].clone()),
-                ReadsFrom::Artifact(template) => JobInput::Artifact(artifact(template).ok_or_else(|| no_artifact(reads))?),
+                ReadsFrom::Artifact(template) => {
+                    JobInput::of_artifact(workspace, artifact(template).ok_or_else(|| no_artifact(reads))?, template)
+                }
             };
             inputs.push((reads.name.value.clone(), input));
         }
@@ -275,10 +284,40 @@ fn no_artifact(reads: &Reads) -> Failure {
 }
 
 impl JobInput {
+    fn of_artifact(workspace: &Workspace, artifact: Digest, template: &Template) -> Self {
+        let name = template.references().next().and_then(|reference| reference.path.last());
+        // One that is not there is found missing when it is staged; a step that the cache knows needs none.
+        let file = Tree::get(&*workspace.blobs, artifact).ok().filter(Tree::is_file);
+        let folder = name
+            .zip(file)
+            .and_then(|(name, tree)| Tree::new(tree.entries.into_iter().map(|entry| Entry { path: name.clone(), ..entry }).collect()).ok());
+        match folder {
+            Some(tree) => Self::File { artifact, folder: (Arc::new(tree.clone()), tree.digest()) },
+            None => Self::Artifact(artifact),
+        }
+    }
+
     fn digest(&self) -> Digest {
         match self {
             Self::Files(files) => files.digest,
-            Self::Artifact(digest) => *digest,
+            Self::Artifact(digest) | Self::File { folder: (_, digest), .. } => *digest,
+        }
+    }
+
+    /// Returns the tree of it that is no blob of its own, and its digest.
+    fn tree(&self) -> Option<(&Arc<Tree>, Digest)> {
+        match self {
+            Self::Files(files) => Some((&files.tree, files.digest)),
+            Self::File { folder: (tree, digest), .. } => Some((tree, *digest)),
+            Self::Artifact(_) => None,
+        }
+    }
+
+    /// Returns the artifact, where it is one.
+    pub(crate) fn artifact(&self) -> Option<Digest> {
+        match self {
+            Self::Files(_) => None,
+            Self::Artifact(digest) | Self::File { artifact: digest, .. } => Some(*digest),
         }
     }
 }
@@ -335,10 +374,8 @@ pub(crate) fn why(workspace: &Workspace, prepared: &Prepared, node: NodeId, made
 /// Says what changed, and of inputs which files did, where both trees are at hand.
 pub(crate) fn changes(workspace: &Workspace, before: &Parts, made: &Made) -> Vec<String> {
     made.parts.changes_since(before, &|old, new| {
-        let staged = made.inputs.iter().find_map(|(_, input)| match input {
-            JobInput::Files(files) if files.digest.to_string() == new => Some(Arc::clone(&files.tree)),
-            _ => None,
-        });
+        let trees = made.inputs.iter().filter_map(|(_, input)| input.tree());
+        let staged = trees.into_iter().find(|(_, digest)| digest.to_string() == new).map(|(tree, _)| Arc::clone(tree));
         let after = staged.or_else(|| tree_of(workspace, new).map(Arc::new))?;
         Some(crate::text::differing(&tree_of(workspace, old)?, &after))
     })
@@ -347,8 +384,8 @@ pub(crate) fn changes(workspace: &Workspace, before: &Parts, made: &Made) -> Vec
 /// Keeps what files a step was made from, so that it can be said later which of them changed.
 pub(crate) fn keep_trees(workspace: &Workspace, inputs: &[(String, JobInput)]) {
     for (_, input) in inputs {
-        if let JobInput::Files(files) = input {
-            workspace.cache.put("tree", files.digest.to_string().as_bytes(), &files.tree.encode());
+        if let Some((tree, digest)) = input.tree() {
+            workspace.cache.put("tree", digest.to_string().as_bytes(), &tree.encode());
         }
     }
 }
