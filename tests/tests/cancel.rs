@@ -1,5 +1,7 @@
 //! A release that is told to stop, and goes on later: what was being done then is done once, not twice.
 
+#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
+
 use nix::sys::signal::Signal;
 use relrun_tests::Sandbox;
 
@@ -111,4 +113,31 @@ fn a_cancelled_promotion_leaves_what_served_and_what_was_staged() {
     assert_eq!(served(), "green\n");
     does(&["promote", "r3", "--to", "live", "--yes"]);
     assert_eq!(served(), "blue\n");
+}
+
+#[test]
+fn the_ledger_tells_who_cancelled_what_another_carried() {
+    let sandbox = {
+        let mut sandbox = Sandbox::new();
+        sandbox.write("release.kdl", MANIFEST);
+        sandbox.set("CI_JOB_URL", "https://ci.example.com/jobs/1");
+        sandbox
+    };
+    let running = sandbox.start(&["apply"]);
+    sandbox.wait_for("begun");
+    let mut other = sandbox;
+    other.set("CI_JOB_URL", "https://ci.example.com/jobs/2");
+    let ran = other.relrun(&["cancel"]);
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    running.wait();
+    let ran = other.relrun(&["--format", "json", "logs", "r1", "--events"]);
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    let lines: Vec<serde_json::Value> = ran.output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of =
+        |kind: &str| lines.iter().find(|line| line["event"]["type"] == kind).unwrap_or_else(|| panic!("no {kind} in:\n{}", ran.output));
+    assert_eq!(of("step-started")["actor"]["job"], "https://ci.example.com/jobs/1");
+    assert_eq!(of("cancel-asked")["actor"]["job"], "https://ci.example.com/jobs/2");
+    let started = of("step-started");
+    assert_eq!((&started["step"], &started["release"], &started["seq"]), (&"note@live".into(), &"r1".into(), &2.into()));
+    assert!(started["at"].is_string() && started["actor"]["user"].is_string() && started["actor"]["host"].is_string(), "{started}");
 }

@@ -265,6 +265,9 @@ pub(crate) enum Command {
         release: Option<String>,
         /// The step.
         step: Option<String>,
+        /// Show who did what and when instead: every event of the ledger.
+        #[arg(long)]
+        events: bool,
         #[command(flatten)]
         manifest: ManifestArg,
     },

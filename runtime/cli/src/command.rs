@@ -5,6 +5,7 @@ mod cache;
 mod converge;
 mod doctor;
 mod drift;
+mod events;
 mod git;
 mod inspect;
 mod lock;
@@ -77,7 +78,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
             let only = inspect::Only { environment: environment.as_deref(), deployment: deployment.as_deref() };
             if *verify { drift::status(cli, only, manifest).await } else { inspect::status(cli, only, manifest) }
         }
-        Command::Logs { release, step, manifest } => inspect::logs(cli, release.as_deref(), step.as_deref(), manifest),
+        Command::Logs { release, step, events, manifest } => inspect::logs(cli, release.as_deref(), step.as_deref(), *events, manifest),
         Command::Env(command) => settings::dispatch(cli, command).await,
         Command::Releases(command) => releases::dispatch(cli, command),
         Command::Lock(command) => lock::dispatch(cli, command),

@@ -295,7 +295,10 @@ impl<'e> Carrier<'e> {
                 "type `relrun status` to see who works there now",
             ));
         }
-        if self.cancelled_at.is_none() && self.workspace.runs.take_cancel(self.journal.stream())?.is_some() {
+        if self.cancelled_at.is_none()
+            && let Some(actor) = self.workspace.runs.take_cancel(self.journal.stream())?
+        {
+            self.journal.note(Event::CancelAsked { actor })?;
             self.undo_after_cancel = true;
             self.halt();
         }

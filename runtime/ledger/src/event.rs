@@ -133,6 +133,11 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// Somebody asked the process that holds the release to stop and to undo what it did.
+    CancelAsked {
+        /// Who.
+        actor: Actor,
+    },
     /// Somebody passed a gate.
     Approved {
         /// Which gate: `ENVIRONMENT/NAME` or `PHASE/NAME`.
@@ -229,6 +234,7 @@ impl Event {
             Self::ReleaseStarted(_)
             | Self::RunStarted { .. }
             | Self::RunEnded { .. }
+            | Self::CancelAsked { .. }
             | Self::Approved { .. }
             | Self::BrokeGlass { .. }
             | Self::Described { .. }

@@ -3,6 +3,7 @@
 //! This room does no I/O. An [`Event`] is an intent or a fact; [`Release::apply`] folds one more into the state and refuses what may not
 //! follow. Nothing outside this room decides whether a transition is legal, and nothing inside it knows where events are kept.
 
+mod acts;
 mod deployments;
 mod event;
 mod id;
@@ -11,6 +12,7 @@ mod release;
 mod step;
 mod summary;
 
+pub use acts::acts;
 pub use deployments::{Deployed, Deployments};
 pub use event::{
     Actor, Cause, Event, Failure, FailureKind, Files, Finding, Git, Mark, OnFailure, Origin, Outcome, PackageDigest, Record, ReleaseKind,

@@ -265,7 +265,7 @@ impl Release {
                 self.metadata.clone_from(metadata);
                 Ok(())
             }
-            Event::Notified { .. } => Ok(()),
+            Event::Notified { .. } | Event::CancelAsked { .. } => Ok(()),
             Event::Published { reference, digest, .. } => {
                 self.published.insert(reference.clone(), digest.clone());
                 Ok(())

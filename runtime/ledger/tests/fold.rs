@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use proptest::prelude::*;
-use relrun_ledger::{Event, Finding, Origin, Record, Release, RunKind, StepId, StepKind, Summary};
+use relrun_ledger::{Actor, Event, Finding, Mark, Origin, Record, Release, RunKind, Start, StepId, StepKind, Summary, Verdict};
 use std::collections::BTreeSet;
 
 fn begin() -> (Release, Vec<Record>) {
@@ -129,4 +129,24 @@ fn what_a_pure_step_made_may_be_made_again() {
         let folded = done(step, attempt).into_iter().all(|event| release.apply(&record(release.next_seq, event)).is_ok());
         assert_eq!(folded, pure || attempt == 1, "{step:?} {attempt}");
     }
+}
+
+#[test]
+fn what_names_nobody_was_done_by_whoever_holds_the_release() {
+    let actor = |user: &str| Actor { user: user.to_owned(), ..Actor::default() };
+    let began = Start { actor: actor("ada"), ..start(1, decls()) };
+    let started = |run, user: &str| Event::RunStarted { run, actor: actor(user), steps: None };
+    let events = [
+        Event::ReleaseStarted(Box::new(began)),
+        started(RunKind::Apply, "ada"),
+        Event::RunEnded { verdict: Verdict::Failed },
+        Event::Marked { mark: Mark::Pinned, set: true, actor: actor("bob") },
+        started(RunKind::Retry, "eve"),
+        Event::CancelAsked { actor: actor("bob") },
+        Event::RunEnded { verdict: Verdict::Cancelled },
+    ];
+    let records: Vec<Record> = (0..).zip(events).map(|(seq, event)| Record { seq, at: jiff::Timestamp::UNIX_EPOCH, event }).collect();
+    let users: Vec<&str> = relrun_ledger::acts(&records).filter_map(|(_, actor)| Some(actor?.user.as_str())).collect();
+    assert_eq!(users, ["ada", "ada", "ada", "bob", "eve", "bob", "eve"]);
+    assert!(relrun_ledger::acts(&records[2..3]).all(|(_, actor)| actor.is_none()), "of a part of a stream nobody is made up");
 }

@@ -72,7 +72,7 @@ fn samples() -> Vec<Event> {
 }
 
 /// What is written down beside the steps: words of people, and words to them.
-fn beside_the_steps() -> [Event; 5] {
+fn beside_the_steps() -> [Event; 6] {
     let signature = relrun_ledger::Signature { principal: "ana@example.com".into(), key: "SHA256:k".into(), text: "-----BEGIN".into() };
     [
         Event::Approved {
@@ -82,6 +82,7 @@ fn beside_the_steps() -> [Event; 5] {
             plan: Some(digest("plan")),
             signature: Some(Box::new(signature)),
         },
+        Event::CancelAsked { actor: actor() },
         Event::BrokeGlass { environments: vec!["live".into()], reason: "the shop is down".into(), actor: actor() },
         Event::Described { metadata: [("commit".to_owned(), json!("abc"))].into() },
         Event::Notified { to: "https://hooks.example.com".into(), about: "started".into(), tries: 1, failure: None },
@@ -125,6 +126,7 @@ fn number(event: &Event) -> usize {
         Event::Described { .. } => 18,
         Event::Notified { .. } => 19,
         Event::Published { .. } => 20,
+        Event::CancelAsked { .. } => 21,
     }
 }
 
@@ -133,7 +135,7 @@ fn the_form_of_every_event_is_pinned() {
     let mut seen: Vec<usize> = samples().iter().map(number).collect();
     seen.sort_unstable();
     seen.dedup();
-    assert!(seen.into_iter().eq(0..21), "an event has no sample");
+    assert!(seen.into_iter().eq(0..22), "an event has no sample");
     let lines: Vec<String> =
         (0_u64..).zip(samples()).map(|(seq, event)| serde_json::to_string(&record(seq, event)).expect("events are JSON")).collect();
     insta::assert_snapshot!("events", lines.join("\n"));

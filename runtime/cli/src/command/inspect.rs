@@ -176,7 +176,13 @@ pub(super) fn time(at: relrun_ledger::Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-pub(super) fn logs(cli: &Cli, release: Option<&str>, step: Option<&str>, manifest: &ManifestArg) -> Result<Exit, EngineError> {
+pub(super) fn logs(
+    cli: &Cli,
+    release: Option<&str>,
+    step: Option<&str>,
+    events: bool,
+    manifest: &ManifestArg,
+) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Read)?;
     let package = opened.package();
     // `logs r7 web`, `logs r7`, `logs web`.
@@ -197,7 +203,13 @@ pub(super) fn logs(cli: &Cli, release: Option<&str>, step: Option<&str>, manifes
             .map_or_else(|| format!("its steps are {}", labels.join(", ")), |near| format!("did you mean \"{near}\"?"));
         return Err(EngineError::input(format!("{id} has no step \"{step}\""), help));
     }
-    let lines = opened.workspace.runs.read_log(&StreamId { package, release: id }, None)?;
+    let stream = StreamId { package, release: id };
+    if events {
+        let records = opened.workspace.runs.read(&stream, 0)?;
+        super::events::list(cli, &records, step.is_some().then_some(&wanted))?;
+        return Ok(Exit::Done);
+    }
+    let lines = opened.workspace.runs.read_log(&stream, None)?;
     for line in lines.iter().filter(|line| wanted(line.step.index())) {
         if show::format(cli) == Format::Json {
             show::print_json(&serde_json::json!({

@@ -66,7 +66,7 @@ fn list(cli: &Cli, manifest: &ManifestArg) -> Result<(), EngineError> {
 }
 
 /// Says what a release's metadata is.
-fn pairs(metadata: &BTreeMap<String, serde_json::Value>) -> String {
+pub(super) fn pairs(metadata: &BTreeMap<String, serde_json::Value>) -> String {
     let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     metadata.iter().map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(" ")
 }
@@ -123,19 +123,9 @@ fn show_one(cli: &Cli, at: &At) -> Result<(), EngineError> {
             "broken_glass": release.broken_glass, "metadata": release.metadata,
         }));
     }
-    let kind = match &start.kind {
-        ReleaseKind::Apply => "apply".to_owned(),
-        ReleaseKind::Retry { of } => format!("retry of {of} with other inputs"),
-        ReleaseKind::Rollback { to } => format!("rollback to {to}"),
-        ReleaseKind::Promote { of, from: Some(from) } => format!("promotion of {of} from {from}"),
-        ReleaseKind::Promote { of, from: None } => format!("promotion of {of}"),
-        ReleaseKind::Errand { of, environment, name } => format!("errand {name} in {environment}, on {of}"),
-        ReleaseKind::Package { reference } => format!("package {reference}"),
-        ReleaseKind::Settings { of, environment } => format!("settings of {environment}, on {of}"),
-    };
     let mut text = format!("{} {} {}\n", start.package, start.version, start.release);
     for (name, value) in [
-        ("made by", kind),
+        ("made by", made_by(&start.kind)),
         ("status", words::status(&release.status).to_owned()),
         ("created", format!("{} by {}", time(release.created), who(&start.actor))),
         ("about", start.description.clone().unwrap_or_default()),
@@ -162,8 +152,22 @@ fn show_one(cli: &Cli, at: &At) -> Result<(), EngineError> {
     show::print(&text)
 }
 
+/// Says how a release came to be.
+pub(super) fn made_by(kind: &ReleaseKind) -> String {
+    match kind {
+        ReleaseKind::Apply => "apply".to_owned(),
+        ReleaseKind::Retry { of } => format!("retry of {of} with other inputs"),
+        ReleaseKind::Rollback { to } => format!("rollback to {to}"),
+        ReleaseKind::Promote { of, from: Some(from) } => format!("promotion of {of} from {from}"),
+        ReleaseKind::Promote { of, from: None } => format!("promotion of {of}"),
+        ReleaseKind::Errand { of, environment, name } => format!("errand {name} in {environment}, on {of}"),
+        ReleaseKind::Package { reference } => format!("package {reference}"),
+        ReleaseKind::Settings { of, environment } => format!("settings of {environment}, on {of}"),
+    }
+}
+
 /// Says who did something: the user, the machine, and the CI job where there is one.
-fn who(actor: &Actor) -> String {
+pub(super) fn who(actor: &Actor) -> String {
     let job = actor.job.as_ref().map_or_else(String::new, |job| format!(" ({job})"));
     format!("{}@{}{job}", actor.user, actor.host)
 }

@@ -166,6 +166,7 @@ pub(crate) fn events(steps: u32) -> impl Strategy<Value = Event> {
         1 => (step(), failures()).prop_map(|(step, failure)| Event::DestroyFailed { step, failure }),
         1 => (".*", actors(), prop::option::of(".*")).prop_map(|(gate, actor, comment)| Event::Approved { gate, actor, comment, plan: None, signature: None }),
         1 => (".*", actors()).prop_map(|(reason, actor)| Event::BrokeGlass { environments: vec!["live".into()], reason, actor }),
+        1 => actors().prop_map(|actor| Event::CancelAsked { actor }),
         1 => (".*", values()).prop_map(|(name, value)| Event::Described { metadata: [(name, value)].into() }),
         1 => (".*", ".*", prop::option::of(".*")).prop_map(|(to, about, failure)| Event::Notified { to, about, tries: 1, failure }),
         1 => (step(), ".*", any::<bool>(), prop::option::of(".*")).prop_map(|(step, capability, denied, detail)| Event::Capability { step, capability, denied, detail }),
