@@ -1,7 +1,5 @@
 //! A release that is told to stop, and goes on later: what was being done then is done once, not twice.
 
-#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
-
 use nix::sys::signal::Signal;
 use relrun_tests::Sandbox;
 
