@@ -9,6 +9,7 @@ pub mod registry;
 mod sandbox;
 pub mod scenario;
 mod shop;
+pub mod sshd;
 
 pub use sandbox::{Ran, Running, Sandbox};
 pub use shop::{ENVIRONMENTS, Shop, next_command};

@@ -97,12 +97,20 @@ fn in_folders(root: PathBuf, project: Project, folders: Folders, access: Access)
             compile_limits: CompileLimits::default(),
             launcher: Some(relrun_confine::Launcher::new(relrun, [crate::CONFINED])),
             gate: relrun_gate::GateOptions::default(),
+            ssh: ssh(),
         }),
         bundled: bundled(),
         actor: actor(),
         now: relrun_ledger::Timestamp::now(),
         variables: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
     }))
+}
+
+/// Returns how hosts are reached: by the user's own `ssh_config`, or by the one that `RELRUN_SSH_CONFIG` names. A variable and no word of a manifest,
+/// because an `ssh_config` may run any command on this machine.
+fn ssh() -> relrun_host::SshOptions {
+    let config = std::env::var_os("RELRUN_SSH_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
+    relrun_host::SshOptions { config, ..relrun_host::SshOptions::default() }
 }
 
 struct Stores {

@@ -23,6 +23,8 @@ pub(crate) struct Attempt {
     pub(crate) context: Context,
     pub(crate) limits: CallLimits,
     pub(crate) hosts: Vec<HostDecl>,
+    /// The connections to hosts behind SSH, shared with every other attempt of this run.
+    pub(crate) ssh: Arc<relrun_ssh::Ssh>,
     pub(crate) mark: TargetMark,
     pub(crate) secrets: Arc<relrun_gate::Secrets>,
     pub(crate) sink: Arc<dyn StepSink>,
@@ -76,7 +78,7 @@ impl Files {
 
 impl Attempt {
     /// Makes the attempt of an invocation.
-    pub(crate) fn new(invocation: &Invocation, masker: Arc<Masker>) -> Self {
+    pub(crate) fn new(invocation: &Invocation, masker: Arc<Masker>, ssh: Arc<relrun_ssh::Ssh>) -> Self {
         let mode = match invocation.operation {
             Operation::Plan | Operation::Verify(_) => Mode::ReadOnly,
             _ => Mode::Full,
@@ -92,6 +94,7 @@ impl Attempt {
             context: if pure { Context { attempt: 1, ..Context::default() } } else { invocation.context.clone() },
             limits: invocation.limits,
             hosts: invocation.hosts.clone(),
+            ssh,
             mark: invocation.mark.clone(),
             secrets: Arc::clone(&invocation.secrets),
             sink: Arc::clone(&invocation.sink),
@@ -112,7 +115,7 @@ impl Attempt {
     }
 
     /// Makes one that may do nothing, for `describe` and `resolve`.
-    pub(crate) fn closed(limits: CallLimits, masker: Arc<Masker>) -> Self {
+    pub(crate) fn closed(limits: CallLimits, masker: Arc<Masker>, ssh: Arc<relrun_ssh::Ssh>) -> Self {
         let sink: Arc<dyn StepSink> = Arc::new(Nowhere);
         Self {
             mode: Mode::Closed,
@@ -121,6 +124,7 @@ impl Attempt {
             context: Context { attempt: 1, ..Context::default() },
             limits,
             hosts: Vec::new(),
+            ssh,
             mark: TargetMark::default(),
             words: Arc::new(Words::new(Arc::clone(&sink), Arc::clone(&masker), limits.log)),
             masker,

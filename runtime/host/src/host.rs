@@ -15,6 +15,7 @@ use crate::{
 use relrun_confine::Launcher;
 use relrun_gate::{GateOptions, Masker, Secrets};
 use relrun_ledger::{Digest, Failure, FailureKind};
+use relrun_ssh::SshOptions;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ pub struct HostOptions {
     pub launcher: Option<Launcher>,
     /// How HTTP leaves.
     pub gate: GateOptions,
+    /// How hosts behind SSH are reached.
+    pub ssh: SshOptions,
 }
 
 /// What `describe` and `resolve` may use. They compute, and reach nothing.
@@ -64,7 +67,7 @@ impl Host {
     /// Makes a host that has touched nothing yet.
     pub fn new(options: HostOptions) -> Self {
         Self {
-            ways: Arc::new(Ways::new(options.gate.clone(), options.launcher.clone())),
+            ways: Arc::new(Ways::new(options.gate.clone(), options.launcher.clone(), options.ssh.clone())),
             options,
             runtime: OnceLock::new(),
             cache: OnceLock::new(),
@@ -113,7 +116,7 @@ impl Host {
         let cell = self.cell(&invocation.component);
         let loaded = self.load(&cell, &invocation.component).await.map_err(unfit)?;
         let masker = self.masker(&invocation.secrets).map_err(unfit)?;
-        let attempt = Attempt::new(&invocation, Arc::clone(&masker));
+        let attempt = Attempt::new(&invocation, Arc::clone(&masker), Arc::clone(&self.ways.ssh));
         let words = Arc::clone(&attempt.words);
         let seed = seed(&invocation);
         let config = invocation.config.to_string();
@@ -125,7 +128,7 @@ impl Host {
 
     /// Calls an export that may reach nothing.
     async fn ask<E: Export>(&self, loaded: &Loaded, call: E) -> Result<E::Answer, HostError> {
-        let attempt = Attempt::closed(ASKING, self.masker(&self.no_secrets)?);
+        let attempt = Attempt::closed(ASKING, self.masker(&self.no_secrets)?, Arc::clone(&self.ways.ssh));
         let result = self.enter(loaded, attempt, &[0; 32], None, call).await;
         result.map_err(|failure| HostError::Answer { plugin: loaded.name.clone(), reason: failure.message })
     }

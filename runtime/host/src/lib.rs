@@ -32,3 +32,4 @@ pub use api::{
 pub use compile::{CompileLimits, Compiler, SweptCode, compile_main};
 pub use host::{Host, HostOptions};
 pub use places::ADOPT;
+pub use relrun_ssh::SshOptions;

@@ -7,6 +7,7 @@ use crate::imports::Hooks;
 use crate::limiter::Limiter;
 use relrun_confine::Launcher;
 use relrun_gate::{Gate, GateOptions};
+use relrun_ssh::{Ssh, SshOptions};
 use std::sync::{Arc, OnceLock};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -30,11 +31,12 @@ pub(crate) struct Ways {
     options: GateOptions,
     gate: OnceLock<Result<Gate, String>>,
     pub(crate) launcher: Option<Launcher>,
+    pub(crate) ssh: Arc<Ssh>,
 }
 
 impl Ways {
-    pub(crate) fn new(options: GateOptions, launcher: Option<Launcher>) -> Self {
-        Self { options, gate: OnceLock::new(), launcher }
+    pub(crate) fn new(options: GateOptions, launcher: Option<Launcher>, ssh: SshOptions) -> Self {
+        Self { options, gate: OnceLock::new(), launcher, ssh: Arc::new(Ssh::new(ssh)) }
     }
 
     /// Returns the gate, or why there is none.

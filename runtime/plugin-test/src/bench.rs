@@ -84,6 +84,7 @@ impl Bench {
             compile_limits: CompileLimits::default(),
             launcher,
             gate: GateOptions::default(),
+            ssh: relrun_host::SshOptions::default(),
         };
         Host::new(options)
     }

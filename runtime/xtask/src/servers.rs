@@ -10,8 +10,13 @@ use crate::Outcome;
 use crate::checkout::{announce, run, say};
 
 /// A program, and the Debian package that has it.
-const NEEDED: &[(&str, &str)] =
-    &[("docker-registry", "docker-registry"), ("skopeo", "skopeo"), ("htpasswd", "apache2-utils"), ("ssh-keygen", "openssh-client")];
+const NEEDED: &[(&str, &str)] = &[
+    ("docker-registry", "docker-registry"),
+    ("skopeo", "skopeo"),
+    ("htpasswd", "apache2-utils"),
+    ("ssh-keygen", "openssh-client"),
+    ("sshd", "openssh-server"),
+];
 /// Where servers lie that a person's PATH may not name.
 const ALSO: &[&str] = &["/usr/sbin", "/sbin"];
 

@@ -5,14 +5,19 @@ use super::process::{Command, refused};
 use crate::attempt::{Attempt, Files, Mode};
 use crate::error::CallError;
 use crate::files::blocking;
+use crate::places;
 use relrun_confine::{Limits, Mode as Held, Spec, View, is_dangerous_variable};
 use relrun_ledger::StepKind;
 use relrun_manifest::{Capability, Confine, HostAddress, RunGrant};
+use relrun_ssh::Remote;
 use std::path::{Component, Path, PathBuf};
 
 /// Checks a command and says how it is to be run.
 pub(super) async fn prepare(attempt: &Attempt, files: &Files, command: &Command) -> Result<Spec, CallError> {
     let grant = granted(attempt, command)?;
+    if let Some((name, address)) = behind_ssh(attempt, command)? {
+        return on_host(attempt, files, command, grant, name, &address).await;
+    }
     let place = place(attempt, files, command, grant)?;
     let env = environment(attempt, files, command)?;
     let stdin = stdin(attempt, command)?;
@@ -83,10 +88,54 @@ fn host_dir(attempt: &Attempt, files: &Files, name: &str) -> Result<PathBuf, Cal
     let host = attempt.host("process.run", name, Does::Look)?;
     match &host.address.value {
         HostAddress::Local(path) => Ok(files.dirs.work_tree.join(path)),
-        HostAddress::Ssh(address) => {
-            Err(CallError::missing(format!("the host {name} is {address}: hosts over SSH are not supported by this version")))
-        }
+        HostAddress::Ssh(address) => Err(CallError::invalid(format!("the host {name} is {address}, and no directory of this machine"))),
     }
+}
+
+/// Returns the host of a command and its address, where it is behind SSH.
+fn behind_ssh<'a>(attempt: &Attempt, command: &'a Command) -> Result<Option<(&'a str, String)>, CallError> {
+    let Some(name) = &command.host else { return Ok(None) };
+    Ok(match &attempt.host("process.run", name, Does::Look)?.address.value {
+        HostAddress::Local(_) => None,
+        HostAddress::Ssh(address) => Some((name, address.clone())),
+    })
+}
+
+/// Makes the spec of the `ssh` that runs a command on a host. Nobody can hold it there, so that its grant must say so.
+async fn on_host(
+    attempt: &Attempt,
+    files: &Files,
+    command: &Command,
+    grant: &RunGrant,
+    name: &str,
+    address: &str,
+) -> Result<Spec, CallError> {
+    if grant.confine != Confine::None {
+        let line = format!("{} confine=\"none\"", shown(command));
+        let reason = format!("a command on {name} cannot be confined, because {name} is behind SSH: grant it with `{line}`");
+        return Err(attempt.deny(&line, reason));
+    }
+    let link = attempt.stop.race(places::link(&attempt.ssh, address)).await?;
+    let secret_env = secrets(attempt, command)?;
+    let remote = Remote {
+        argv: std::iter::once(&command.program).chain(&command.args).cloned().collect(),
+        dir: command.dir.clone(),
+        env: command.env.clone(),
+        secret_env,
+        stdin: stdin(attempt, command)?,
+    };
+    let called = link.command(&remote)?;
+    let program = blocking(|| relrun_confine::resolve("ssh", &[]).map_err(|error| refused(&error))).await?;
+    attempt.using(&shown(command), Some(&format!("on {name} ({address})")));
+    Ok(Spec {
+        program: program.path,
+        args: called.args,
+        env: Vec::new(),
+        stdin: called.stdin,
+        mode: Held::Unconfined { dir: files.dirs.root.clone() },
+        network: true,
+        limits: Limits::default(),
+    })
 }
 
 /// Returns where a command starts, relative to the directory that stands at `base`.
@@ -127,20 +176,27 @@ fn environment(attempt: &Attempt, files: &Files, command: &Command) -> Result<Ve
         }
         env.insert(name.clone(), value.clone());
     }
+    env.extend(secrets(attempt, command)?);
+    Ok(env.into_iter().collect())
+}
+
+/// Returns the variables of a command that hold secrets, each granted to it by name.
+fn secrets(attempt: &Attempt, command: &Command) -> Result<Vec<(String, String)>, CallError> {
     if command.secret_env.is_empty() {
-        return Ok(env.into_iter().collect());
+        return Ok(Vec::new());
     }
     attempt.effects_only("secret")?;
     let granted = attempt.access().command_secrets(&command.program).map_err(|error| attempt.gate_error("secret", error))?;
+    let mut env = Vec::new();
     for (name, secret) in &command.secret_env {
         let line = format!("secret {secret:?} to-command={:?} env={name:?}", command.program);
         let Some(found) = granted.iter().find(|granted| granted.name == secret && granted.env == Some(name)) else {
             return Err(attempt.deny(&line, format!("no grant covers this use of the secret: add `{line}` to the step's `grant` block")));
         };
         attempt.using(&line, None);
-        env.insert(name.clone(), found.value.to_owned());
+        env.push((name.clone(), found.value.to_owned()));
     }
-    Ok(env.into_iter().collect())
+    Ok(env)
 }
 
 /// Returns what a command reads: what the plugin gave it, else a secret that was granted to its standard input.

@@ -6,6 +6,7 @@ use crate::bindings::hosts;
 use crate::error::CallError;
 use crate::places::{self, Entry, Existing, Kind, Place};
 use crate::state::State;
+use crate::{Level, LineSource};
 use relrun_ledger::StepKind;
 use relrun_manifest::{Capability, HostDecl};
 use std::sync::Arc;
@@ -39,11 +40,6 @@ impl Attempt {
         Ok(host)
     }
 
-    fn place(&self, call: &str, name: &str, does: Does) -> Result<Arc<dyn Place>, CallError> {
-        let host = self.host(call, name, does)?;
-        places::of(host, &self.files("hosts")?.dirs.work_tree)
-    }
-
     /// Runs a call on a host, until it ends or the step is told to stop.
     async fn on<T, F: Future<Output = Result<T, CallError>> + Send>(
         &self,
@@ -52,7 +48,9 @@ impl Attempt {
         does: Does,
         work: impl FnOnce(Arc<dyn Place>) -> F + Send,
     ) -> Result<T, CallError> {
-        let place = self.place(call, host, does)?;
+        let host = self.host(call, host, does)?;
+        let work_tree = &self.files("hosts")?.dirs.work_tree;
+        let place = self.stop.race(places::of(host, work_tree, &self.ssh)).instrument(span(call)).await?;
         #[cfg(feature = "failpoints")]
         if does == Does::Change {
             fail::fail_point!("target.change");
@@ -90,7 +88,11 @@ impl hosts::Host for State {
         let files = attempt.files("hosts")?;
         let digest = files.tree(&digest)?;
         let blobs = Arc::clone(&files.blobs);
-        attempt.on("hosts.upload", &host, Does::Change, |place| async move { place.upload(blobs, digest, path).await }).await
+        let upload = |place: Arc<dyn Place>| async move { place.upload(blobs, digest, path).await };
+        if let Some(sent) = attempt.on("hosts.upload", &host, Does::Change, upload).await? {
+            attempt.sink.line(Level::Info, LineSource::Plugin, &attempt.words.mask(&format!("{host}: {sent}")));
+        }
+        Ok(())
     }
 
     async fn read_dir(&mut self, host: String, path: String) -> Result<Vec<hosts::Entry>, CallError> {

@@ -63,8 +63,9 @@ impl Local {
 
 #[async_trait::async_trait]
 impl Place for Local {
-    async fn upload(&self, blobs: Arc<dyn BlobStore>, digest: Digest, path: String) -> Result<(), CallError> {
-        self.change("upload to", path, move |root, path| upload(root, path, &*blobs, digest)).await
+    async fn upload(&self, blobs: Arc<dyn BlobStore>, digest: Digest, path: String) -> Result<Option<String>, CallError> {
+        self.change("upload to", path, move |root, path| upload(root, path, &*blobs, digest)).await?;
+        Ok(None)
     }
 
     async fn read_dir(&self, path: String) -> Result<Vec<Entry>, CallError> {

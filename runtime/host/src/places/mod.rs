@@ -2,10 +2,12 @@
 
 mod local;
 mod mark;
+mod ssh;
 
 pub(crate) use local::store_reason;
 pub use mark::ADOPT;
 pub(crate) use mark::{claim, disclaim};
+pub(crate) use ssh::link;
 
 use crate::error::CallError;
 use relrun_ledger::Digest;
@@ -43,7 +45,8 @@ pub(crate) const LONGEST_FILE: u64 = 16 << 20;
 /// The files of one host. Paths are absolute there. What a step may do was checked before.
 #[async_trait::async_trait]
 pub(crate) trait Place: Send + Sync {
-    async fn upload(&self, blobs: Arc<dyn BlobStore>, digest: Digest, path: String) -> Result<(), CallError>;
+    /// Lays a tree into a new directory; says what was sent, where that is of interest.
+    async fn upload(&self, blobs: Arc<dyn BlobStore>, digest: Digest, path: String) -> Result<Option<String>, CallError>;
     async fn read_dir(&self, path: String) -> Result<Vec<Entry>, CallError>;
     async fn stat(&self, path: String) -> Result<Option<Entry>, CallError>;
     async fn make_dir(&self, path: String) -> Result<(), CallError>;
@@ -55,12 +58,10 @@ pub(crate) trait Place: Send + Sync {
     async fn remove(&self, path: String) -> Result<(), CallError>;
 }
 
-/// Returns the files of a host; relative directories are the work tree's.
-pub(crate) fn of(host: &HostDecl, work_tree: &Path) -> Result<Arc<dyn Place>, CallError> {
-    match &host.address.value {
-        HostAddress::Local(path) => Ok(Arc::new(local::Local::new(work_tree.join(path)))),
-        HostAddress::Ssh(address) => {
-            Err(CallError::missing(format!("the host {} is {address}: hosts over SSH are not supported by this version", host.name.value)))
-        }
-    }
+/// Returns the files of a host; relative directories are the work tree's. A host behind SSH is connected to.
+pub(crate) async fn of(host: &HostDecl, work_tree: &Path, ssh: &relrun_ssh::Ssh) -> Result<Arc<dyn Place>, CallError> {
+    Ok(match &host.address.value {
+        HostAddress::Local(path) => Arc::new(local::Local::new(work_tree.join(path))),
+        HostAddress::Ssh(address) => Arc::new(ssh::connect(ssh, address).await?),
+    })
 }

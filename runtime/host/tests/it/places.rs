@@ -1,9 +1,8 @@
 //! Hosts that are directories of this machine.
 
-use crate::support::{Step, host, step};
+use crate::support::{Step, step};
 use relrun_host::Operation;
 use relrun_ledger::FailureKind;
-use relrun_manifest::HostAddress;
 use relrun_store::CaptureMode;
 use serde_json::{Value, json};
 
@@ -87,10 +86,6 @@ async fn what_is_not_granted_there_or_known_is_said() {
     assert_eq!(kind, FailureKind::Denied);
     assert!(message.contains("add `host \"web1\"` to the step's `grant` block"), "{message}");
     assert_eq!(ran.heard.denied(), ["host \"web1\""]);
-    let ssh = call("stat", "/", "").with(|call| call.hosts = vec![host("web1", HostAddress::Ssh("ssh://deploy@10.0.0.4".into()))]);
-    let (_, kind, message) = ssh.fails().await;
-    assert_eq!(kind, FailureKind::Missing);
-    assert!(message.contains("hosts over SSH are not supported by this version"), "{message}");
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ pub(crate) fn options(compile_cache: Option<PathBuf>) -> HostOptions {
         compile_limits: CompileLimits::default(),
         launcher: Some(relrun_confine::Launcher::new(helper(), ["confined"])),
         gate: relrun_gate::GateOptions::default(),
+        ssh: relrun_host::SshOptions::default(),
     }
 }
 
