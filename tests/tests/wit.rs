@@ -22,7 +22,9 @@ fn world() -> (Resolve, PackageId) {
 fn shape() -> Vec<String> {
     let (resolve, package) = world();
     let package = &resolve.packages[package];
-    let mut lines = vec![format!("package {}", package.name)];
+    // The patch number counts the additions, and breaks nothing: a component for 0.1.0 runs where 0.1.1 is served.
+    let version = package.name.version.as_ref().unwrap();
+    let mut lines = vec![format!("package {}:{}@{}.{}", package.name.namespace, package.name.name, version.major, version.minor)];
     for (name, &id) in &package.interfaces {
         let interface = &resolve.interfaces[id];
         for (name_of_type, &id) in &interface.types {

@@ -98,6 +98,7 @@ fn in_folders(root: PathBuf, project: Project, folders: Folders, access: Access)
             launcher: Some(relrun_confine::Launcher::new(relrun, [crate::CONFINED])),
             gate: relrun_gate::GateOptions::default(),
             ssh: ssh(),
+            clusters: kubernetes_sources(),
         }),
         bundled: bundled(),
         actor: actor(),
@@ -168,6 +169,21 @@ fn bundled() -> Vec<BundledPlugin> {
     let plugin =
         |plugin: &relrun_bundled::Bundled| BundledPlugin { name: plugin.name, bytes: plugin.bytes, digest: Digest::from(plugin.digest) };
     relrun_bundled::all().iter().map(plugin).collect()
+}
+
+/// Where kubectl would look, and what a pod is given.
+fn kubernetes_sources() -> relrun_host::ClusterSources {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let text = |name: &str| set(name)?.into_string().ok();
+    let files = match set("KUBECONFIG") {
+        Some(list) => std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect(),
+        None => set("HOME").map(|home| PathBuf::from(home).join(".kube/config")).into_iter().collect(),
+    };
+    relrun_host::ClusterSources {
+        files,
+        service: text("KUBERNETES_SERVICE_HOST").zip(text("KUBERNETES_SERVICE_PORT")),
+        account: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount"),
+    }
 }
 
 fn user_cache() -> Option<PathBuf> {

@@ -87,7 +87,7 @@ impl<'w> Asker<'w> {
 }
 
 /// What a plugin says while it is asked is not shown: its answer is.
-struct Silent;
+pub(crate) struct Silent;
 
 #[async_trait::async_trait]
 impl StepSink for Silent {

@@ -1,9 +1,10 @@
 //! What `apply` would do: its own path without its effects. No pure step that misses the cache is run; what depends on one is known after it.
 
-use crate::ask::{Asker, Question};
+use crate::ask::{Asker, Question, Silent};
 use crate::command::{Applied, ApplyRequest, DeliverRequest, Delivery, Gone, brought, delivery, gone, identity_of, steps_of};
 use crate::given::Given;
-use crate::survey::{Survey, recall, why};
+use crate::staging::Stage;
+use crate::survey::{Made, Survey, recall, why};
 use crate::values::{Known, output};
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::NodeId;
@@ -13,6 +14,7 @@ use relrun_manifest::{Capability, Confine, Part, SecretTarget};
 use relrun_package::Package;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What `apply` would do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -292,7 +294,7 @@ impl<'w> Planner<'w> {
                 Err(failure) => Action::Failed { reason: failure.message },
             });
         }
-        Ok(self.ask(prepared, node, made.config).await)
+        Ok(self.ask(prepared, node, made).await)
     }
 
     /// Returns the step after which this one's config or inputs are known, where they are not known now.
@@ -328,10 +330,14 @@ impl<'w> Planner<'w> {
         })
     }
 
-    async fn ask(&mut self, prepared: &Prepared, node: NodeId, config: serde_json::Value) -> Action {
+    async fn ask(&mut self, prepared: &Prepared, node: NodeId, made: Made) -> Action {
+        let stage = match Stage::set(self.asker.workspace, &prepared.loaded.directory, &made.inputs, &[]) {
+            Ok(stage) => stage,
+            Err(failure) => return Action::Unplannable { reason: failure.message },
+        };
         let previous = self.previous(prepared, node);
-        let question = Question { prepared, node, operation: Operation::Plan, config, release: "next", previous };
-        match self.asker.ask(question).await {
+        let question = Question { prepared, node, operation: Operation::Plan, config: made.config, release: "next", previous };
+        match self.asker.ask_in(&stage, question, Arc::new(Silent)).await {
             Ok(Reply::Changes(changes)) => Action::Change { changes },
             Ok(_) => Action::Unplannable { reason: "the plugin answered another operation".to_owned() },
             Err(failure) => Action::Unplannable { reason: failure.message },

@@ -146,7 +146,7 @@ impl<'a> Access<'a> {
 }
 
 /// Takes a URL apart; the error names what is wrong with it, without the URL.
-fn origin_of(url: &Url) -> Result<(Origin, Host<String>), &'static str> {
+pub(crate) fn origin_of(url: &Url) -> Result<(Origin, Host<String>), &'static str> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err("only http and https are let through");
     }

@@ -36,31 +36,38 @@ impl GateError {
         Self { kind, message: message.into(), help: None }
     }
 
-    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+    /// Returns an error of this kind.
+    pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(GateErrorKind::Invalid, message)
     }
 
-    pub(crate) fn denied(message: impl Into<String>) -> Self {
+    /// Returns an error of this kind.
+    pub fn denied(message: impl Into<String>) -> Self {
         Self::new(GateErrorKind::Denied, message)
     }
 
-    pub(crate) fn missing(message: impl Into<String>) -> Self {
+    /// Returns an error of this kind.
+    pub fn missing(message: impl Into<String>) -> Self {
         Self::new(GateErrorKind::Missing, message)
     }
 
-    pub(crate) fn timed_out(message: impl Into<String>) -> Self {
+    /// Returns an error of this kind.
+    pub fn timed_out(message: impl Into<String>) -> Self {
         Self::new(GateErrorKind::TimedOut, message)
     }
 
-    pub(crate) fn transient(message: impl Into<String>) -> Self {
+    /// Returns an error of this kind.
+    pub fn transient(message: impl Into<String>) -> Self {
         Self::new(GateErrorKind::Transient, message)
     }
 
-    pub(crate) fn permanent(message: impl Into<String>) -> Self {
+    /// Returns an error of this kind.
+    pub fn permanent(message: impl Into<String>) -> Self {
         Self::new(GateErrorKind::Permanent, message)
     }
 
-    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+    /// Adds what to do about it.
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }

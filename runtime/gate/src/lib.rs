@@ -15,7 +15,8 @@ pub use access::{Access, CommandSecret, Mode};
 pub use address::{Reach, reach};
 pub use error::{GateError, GateErrorKind};
 pub use gate::{
-    BasicAuth, Body, BoxError, Gate, GateBody, GateOptions, Lookup, Request, Resolve, Response, SecretHeader, SystemResolver, Timeouts,
+    BasicAuth, Body, BoxError, Gate, GateBody, GateOptions, Identity, Lookup, Peer, PeerOptions, PeerRequest, Request, Resolve, Response,
+    SecretHeader, SystemResolver, Timeouts,
 };
 pub use mask::{MASK, Masker, StreamMasker};
 pub use secrets::Secrets;

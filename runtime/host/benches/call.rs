@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         launcher: None,
         gate: relrun_gate::GateOptions::default(),
         ssh: relrun_host::SshOptions::default(),
+        clusters: relrun_host::ClusterSources::default(),
     });
     let config = serde_json::json!({ "kind": "pure" });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

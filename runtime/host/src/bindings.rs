@@ -27,4 +27,4 @@ wasmtime::component::bindgen!({
 });
 
 pub use exports::relrun::plugin::step;
-pub use relrun::plugin::{checkpoint, context, hosts, http, log, process, secrets, trees, types};
+pub use relrun::plugin::{checkpoint, context, hosts, http, kubernetes, log, process, secrets, trees, types};

@@ -39,6 +39,8 @@ pub struct HostOptions {
     pub gate: GateOptions,
     /// How hosts behind SSH are reached.
     pub ssh: SshOptions,
+    /// Where Kubernetes clusters are looked for.
+    pub clusters: relrun_kubernetes::Sources,
 }
 
 /// What `describe` and `resolve` may use. They compute, and reach nothing.
@@ -67,7 +69,7 @@ impl Host {
     /// Makes a host that has touched nothing yet.
     pub fn new(options: HostOptions) -> Self {
         Self {
-            ways: Arc::new(Ways::new(options.gate.clone(), options.launcher.clone(), options.ssh.clone())),
+            ways: Arc::new(Ways::new(&options)),
             options,
             runtime: OnceLock::new(),
             cache: OnceLock::new(),

@@ -32,4 +32,5 @@ pub use api::{
 pub use compile::{CompileLimits, Compiler, SweptCode, compile_main};
 pub use host::{Host, HostOptions};
 pub use places::ADOPT;
+pub use relrun_kubernetes::Sources as ClusterSources;
 pub use relrun_ssh::SshOptions;

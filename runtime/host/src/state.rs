@@ -1,5 +1,6 @@
 //! What a store holds: one attempt, its sandbox, and its limits.
 
+use crate::HostOptions;
 use crate::attempt::Attempt;
 use crate::bindings::types;
 use crate::error::{CallError, map_text};
@@ -7,7 +8,8 @@ use crate::imports::Hooks;
 use crate::limiter::Limiter;
 use relrun_confine::Launcher;
 use relrun_gate::{Gate, GateOptions};
-use relrun_ssh::{Ssh, SshOptions};
+use relrun_kubernetes::Clusters;
+use relrun_ssh::Ssh;
 use std::sync::{Arc, OnceLock};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -30,13 +32,20 @@ pub(crate) struct State {
 pub(crate) struct Ways {
     options: GateOptions,
     gate: OnceLock<Result<Gate, String>>,
+    pub(crate) clusters: Clusters,
     pub(crate) launcher: Option<Launcher>,
     pub(crate) ssh: Arc<Ssh>,
 }
 
 impl Ways {
-    pub(crate) fn new(options: GateOptions, launcher: Option<Launcher>, ssh: SshOptions) -> Self {
-        Self { options, gate: OnceLock::new(), launcher, ssh: Arc::new(Ssh::new(ssh)) }
+    pub(crate) fn new(options: &HostOptions) -> Self {
+        Self {
+            options: options.gate.clone(),
+            gate: OnceLock::new(),
+            clusters: Clusters::new(options.clusters.clone()),
+            launcher: options.launcher.clone(),
+            ssh: Arc::new(Ssh::new(options.ssh.clone())),
+        }
     }
 
     /// Returns the gate, or why there is none.

@@ -85,6 +85,7 @@ impl Bench {
             launcher,
             gate: GateOptions::default(),
             ssh: relrun_host::SshOptions::default(),
+            clusters: relrun_host::ClusterSources::default(),
         };
         Host::new(options)
     }

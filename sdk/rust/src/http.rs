@@ -16,6 +16,8 @@ pub struct Request {
     pub(crate) basic_auth: Option<(String, Secret)>,
     pub(crate) body: Body,
     pub(crate) timeout: Option<Duration>,
+    /// The context and the namespace of a request to a cluster; its URL is a path there.
+    pub(crate) cluster: Option<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +57,7 @@ pub fn request(method: &str, url: &str) -> Request {
         basic_auth: None,
         body: Body::Empty,
         timeout: None,
+        cluster: None,
     }
 }
 

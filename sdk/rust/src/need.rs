@@ -148,6 +148,11 @@ pub fn host(pattern: &str) -> Need {
     Need::new(format!("host {}", Quoted(pattern)))
 }
 
+/// `kubernetes context="prod" namespace="shop"`: one namespace of a cluster.
+pub fn kubernetes(context: &str, namespace: &str) -> Need {
+    Need::new("kubernetes").property("context", context).property("namespace", namespace)
+}
+
 /// Asks for a secret of the manifest; say to which target with [`Need::to`] or [`Need::to_command`].
 pub fn secret(name: &str) -> Need {
     Need::new(format!("secret {}", Quoted(name)))

@@ -3,41 +3,81 @@
 use crate::GateError;
 use crate::access::Target;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::Host;
+use zeroize::Zeroizing;
 
 /// What a connection is made of.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
-/// Prepares TLS: the public authorities and the given ones.
-pub(super) fn tls(ca_files: &[PathBuf]) -> Result<TlsConnector, GateError> {
+/// Returns the public authorities and the given ones.
+pub(super) fn authorities(ca_files: &[PathBuf]) -> Result<RootCertStore, GateError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
     for file in ca_files {
-        add_authorities(file, &mut roots)?;
+        let shown = file.display();
+        let bytes =
+            std::fs::read(file).map_err(|error| GateError::missing(format!("failed to read the authorities in {shown}: {error}")))?;
+        add_authorities(&bytes, &shown.to_string(), &mut roots)?;
     }
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    Ok(roots)
+}
+
+/// A certificate and its key, both in PEM: who the client is.
+pub struct Identity {
+    /// The certificate, and those above it.
+    pub certificate: Vec<u8>,
+    /// Its key.
+    pub key: Zeroizing<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Identity")
+    }
+}
+
+/// Prepares TLS.
+pub(super) fn tls(roots: RootCertStore, identity: Option<&Identity>) -> Result<TlsConnector, GateError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| GateError::permanent(format!("failed to set up TLS: {error}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = parsed(identity)?;
+            let unfit = |error| GateError::invalid(format!("the client's certificate and its key do not fit: {error}"));
+            builder.with_client_auth_cert(chain, key).map_err(unfit)?
+        }
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn add_authorities(file: &Path, roots: &mut RootCertStore) -> Result<(), GateError> {
-    let shown = file.display();
-    let bytes = std::fs::read(file).map_err(|error| GateError::missing(format!("failed to read the authorities in {shown}: {error}")))?;
+fn parsed(identity: &Identity) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), GateError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&identity.certificate).collect();
+    let chain = chain.map_err(|error| GateError::invalid(format!("the client's certificate is not PEM: {error}")))?;
+    if chain.is_empty() {
+        return Err(GateError::invalid("the client's certificate holds no certificate"));
+    }
+    // What is wrong with a key is not said: it could show some of it.
+    let key = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|_| GateError::invalid("the client's key is not PEM"))?;
+    Ok((chain, key))
+}
+
+/// Adds the certificates of a PEM text.
+pub(super) fn add_authorities(bytes: &[u8], shown: &str, roots: &mut RootCertStore) -> Result<(), GateError> {
     let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+    for certificate in CertificateDer::pem_slice_iter(bytes) {
         let certificate = certificate.map_err(|error| GateError::invalid(format!("{shown} is not PEM: {error}")))?;
         roots.add(certificate).map_err(|error| GateError::invalid(format!("{shown} holds a certificate of no use: {error}")))?;
         count += 1;
@@ -48,19 +88,24 @@ fn add_authorities(file: &Path, roots: &mut RootCertStore) -> Result<(), GateErr
     Ok(())
 }
 
+/// Where a connection goes, and how it proves whom it has reached.
+pub(super) struct Route<'a> {
+    pub(super) target: Target,
+    pub(super) tls: &'a TlsConnector,
+    /// The name in the server's certificate, where it is not the address's.
+    pub(super) server_name: Option<ServerName<'static>>,
+}
+
 /// Connects to the first of the addresses that answers.
-pub(super) async fn connect(
-    target: &Target,
-    addresses: &[SocketAddr],
-    tls: &TlsConnector,
-) -> Result<(Box<dyn Transport>, SocketAddr), GateError> {
+pub(super) async fn connect(route: &Route<'_>, addresses: &[SocketAddr]) -> Result<(Box<dyn Transport>, SocketAddr), GateError> {
+    let target = &route.target;
     let (stream, address) = dial(target, addresses).await?;
     let _ = stream.set_nodelay(true);
     if target.origin.scheme == "http" {
         return Ok((Box::new(stream), address));
     }
-    let name = server_name(&target.host)?;
-    let stream = tls.connect(name, stream).await.map_err(|error| tls_error(target, &error))?;
+    let name = route.server_name.clone().map_or_else(|| server_name(&target.host), Ok)?;
+    let stream = route.tls.connect(name, stream).await.map_err(|error| tls_error(target, &error))?;
     Ok((Box::new(stream), address))
 }
 

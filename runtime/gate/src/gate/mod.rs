@@ -2,12 +2,15 @@
 
 mod body;
 mod connect;
+mod peer;
 mod redirect;
 mod request;
 mod resolve;
 mod wire;
 
 pub use body::{GateBody, Response};
+pub use connect::Identity;
+pub use peer::{Peer, PeerOptions, PeerRequest};
 pub use request::{BasicAuth, Body, Request, SecretHeader};
 pub use resolve::{Lookup, Resolve, SystemResolver};
 
@@ -77,7 +80,8 @@ pub struct Gate {
 impl Gate {
     /// Reads the authorities' files.
     pub fn new(options: GateOptions) -> Result<Self, GateError> {
-        let tls = connect::tls(&options.ca_files)?;
+        let roots = connect::authorities(&options.ca_files)?;
+        let tls = connect::tls(roots, None)?;
         Ok(Self { options: Arc::new(options), tls })
     }
 

@@ -142,6 +142,15 @@ impl Draft {
         Ok(Outgoing { method: self.method.clone(), url: self.url.clone(), headers, body })
     }
 
+    /// Makes what goes out where no secrets of the manifest are meant.
+    pub(super) fn plain(mut self) -> Result<Outgoing, GateError> {
+        let (body, length) = self.take_body()?;
+        if let Some(length) = length {
+            self.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Ok(Outgoing { method: self.method, url: self.url, headers: self.headers, body })
+    }
+
     fn take_body(&mut self) -> Result<(UnsyncBoxBody<Bytes, BoxError>, Option<u64>), GateError> {
         match &mut self.body {
             Body::Empty => Ok((Empty::new().map_err(BoxError::from).boxed_unsync(), None)),

@@ -1,6 +1,7 @@
 //! One exchange: check, resolve, connect, send, and the head of the answer.
 
 use super::body::{GateBody, Watch};
+use super::connect::Route;
 use super::{BoxError, Gate, Timeouts, connect, resolve};
 use crate::{Access, GateError};
 use bytes::Bytes;
@@ -61,11 +62,23 @@ impl Gate {
     ) -> Result<(Response<GateBody>, SocketAddr), GateError> {
         let shown = access.show(&outgoing.url);
         let target = access.check(&outgoing.method, &outgoing.url)?;
+        self.carry(outgoing, &Route { target, tls: &self.tls, server_name: None }, shown, timeouts, deadline).await
+    }
+
+    /// Does one exchange that was checked.
+    pub(super) async fn carry(
+        &self,
+        outgoing: Outgoing,
+        route: &Route<'_>,
+        shown: String,
+        timeouts: Timeouts,
+        deadline: Instant,
+    ) -> Result<(Response<GateBody>, SocketAddr), GateError> {
         let request = self.build(outgoing)?;
         let connect = timeouts.connect.map_or(self.options.connect_timeout, |asked| asked.min(self.options.connect_timeout));
-        let (stream, address) = within(Some(connect), deadline, &format!("the connection to {}", target.origin), async {
-            let addresses = resolve::addresses(&*self.options.resolver, &target).await?;
-            connect::connect(&target, &addresses, &self.tls).await
+        let (stream, address) = within(Some(connect), deadline, &format!("the connection to {}", route.target.origin), async {
+            let addresses = resolve::addresses(&*self.options.resolver, &route.target).await?;
+            connect::connect(route, &addresses).await
         })
         .await?;
         let sending = async {

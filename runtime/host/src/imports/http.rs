@@ -1,5 +1,6 @@
 //! `http`: requests through the gate, which compares them with the grants. Nothing goes out by another way.
 
+use super::kubernetes::ToCluster;
 use super::{Secret, span};
 use crate::bindings::http;
 use crate::bindings::types::Error;
@@ -19,6 +20,14 @@ const PIECE: u32 = 1 << 20;
 pub struct HttpRequest {
     request: Option<Request>,
     body_file: Option<String>,
+    /// The cluster that it goes to, where it was started there.
+    cluster: Option<ToCluster>,
+}
+
+impl HttpRequest {
+    pub(super) fn to_cluster(method: String, to: ToCluster) -> Self {
+        Self { request: Some(Request::new(method, String::new())), body_file: None, cluster: Some(to) }
+    }
 }
 
 /// An answer whose body is pulled.
@@ -53,7 +62,7 @@ impl http::Host for State {}
 
 impl http::HostRequest for State {
     async fn new(&mut self, method: String, url: String) -> wasmtime::Result<Resource<HttpRequest>> {
-        Ok(self.table.push(HttpRequest { request: Some(Request::new(method, url)), body_file: None })?)
+        Ok(self.table.push(HttpRequest { request: Some(Request::new(method, url)), body_file: None, cluster: None })?)
     }
 
     async fn header(&mut self, request: Resource<HttpRequest>, name: String, value: String) -> wasmtime::Result<()> {
@@ -90,14 +99,24 @@ impl http::HostRequest for State {
     }
 
     async fn send(&mut self, request: Resource<HttpRequest>) -> Result<Resource<HttpResponse>, CallError> {
+        let cluster = self.table.get_mut(&request)?.cluster.take();
         let request = self.take_request(&request)?;
-        let capability = format!("http \"{}\"", origin(&request.url));
+        let capability = cluster.as_ref().map_or_else(|| format!("http \"{}\"", origin(&request.url)), |to| to.capability.clone());
         let attempt = &self.attempt;
         attempt.stop.check()?;
         attempt.effects_only(&capability)?;
         let gate = self.ways.gate().map_err(CallError::permanent)?;
         let access = attempt.access();
-        let send = async { gate.send(request, &access).await.map_err(|error| attempt.gate_error(&capability, error)) };
+        let send = async {
+            let sent = match cluster {
+                None => gate.send(request, &access).await,
+                Some(to) => match self.ways.clusters.get(&to.context) {
+                    Ok(cluster) => cluster.send(gate, &to.path, request).await,
+                    Err(error) => Err(error),
+                },
+            };
+            sent.map_err(|error| attempt.gate_error(&capability, error))
+        };
         let response = attempt.stop.race(send).instrument(span("http.send")).await?;
         attempt.using(&capability, Some(&response.remote().to_string()));
         Ok(self.table.push(HttpResponse { response, capability })?)

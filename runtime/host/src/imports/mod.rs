@@ -9,6 +9,7 @@ mod command;
 mod context;
 mod hosts;
 mod http;
+mod kubernetes;
 mod log;
 mod process;
 mod secrets;

@@ -6,7 +6,7 @@ mod ssh;
 
 pub(crate) use local::store_reason;
 pub use mark::ADOPT;
-pub(crate) use mark::{claim, disclaim};
+pub(crate) use mark::{claim, disclaim, mark};
 pub(crate) use ssh::link;
 
 use crate::error::CallError;

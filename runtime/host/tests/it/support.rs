@@ -52,6 +52,7 @@ pub(crate) fn options(compile_cache: Option<PathBuf>) -> HostOptions {
         launcher: Some(relrun_confine::Launcher::new(helper(), ["confined"])),
         gate: relrun_gate::GateOptions::default(),
         ssh: relrun_host::SshOptions::default(),
+        clusters: relrun_host::ClusterSources::default(),
     }
 }
 

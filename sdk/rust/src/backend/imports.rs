@@ -1,6 +1,6 @@
 //! The component's imports.
 
-use crate::bindings::relrun::plugin::{checkpoint, http, log, process, secrets, trees};
+use crate::bindings::relrun::plugin::{checkpoint, http, kubernetes, log, process, secrets, trees};
 use crate::command::{Command, Output};
 use crate::http::{Body, Request};
 use crate::log::Level;
@@ -67,7 +67,10 @@ pub(crate) fn tree_restore(digest: &str, dir: &str) -> Result<()> {
 pub(crate) type Response = http::Response;
 
 pub(crate) fn http_send(request: &Request) -> Result<Response> {
-    let made = http::Request::new(&request.method, &request.url);
+    let made = match &request.cluster {
+        None => http::Request::new(&request.method, &request.url),
+        Some((context, namespace)) => kubernetes::start(context, namespace, &request.method, &request.url)?,
+    };
     for (name, value) in &request.headers {
         made.header(name, value);
     }
@@ -86,6 +89,10 @@ pub(crate) fn http_send(request: &Request) -> Result<Response> {
         made.timeout(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
     }
     Ok(made.send()?)
+}
+
+pub(crate) fn object_mark(found: Option<&str>, object: &str) -> Result<String> {
+    Ok(kubernetes::mark(found, object)?)
 }
 
 pub(crate) fn response_status(response: &Response) -> u16 {

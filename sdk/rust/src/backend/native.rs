@@ -75,6 +75,14 @@ pub(crate) fn http_send(request: &Request) -> Result<Response> {
     })
 }
 
+/// A mark that begins with `stranger` is another ledger's.
+pub(crate) fn object_mark(found: Option<&str>, object: &str) -> Result<String> {
+    match found {
+        Some(mark) if mark.starts_with("stranger") => Err(Error::denied(format!("{object} belongs to {mark}"))),
+        _ => Ok(world::with(|world| world.context.release.clone())),
+    }
+}
+
 /// Returns a request as the record of calls shows it; of a secret only its name.
 fn shown(request: &Request) -> String {
     let mut words = vec![request.method.clone(), request.url.clone()];

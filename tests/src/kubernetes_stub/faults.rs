@@ -1,0 +1,58 @@
+//! What can go wrong between a client and an API server, on demand.
+
+use std::time::Duration;
+
+/// One thing that goes wrong, so many times.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// What the request's line (`GET /apis/apps/v1/…?watch=true`) must hold.
+    pub on: String,
+    /// What happens to it.
+    pub harm: Harm,
+    /// How many requests it happens to.
+    pub times: usize,
+}
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harm {
+    /// The connection ends without an answer.
+    Drop,
+    /// The connection ends in the middle of the answer; of a watch, in the middle of an event.
+    Half,
+    /// The answer is no JSON.
+    Nonsense,
+    /// The answer waits so long.
+    Slow(Duration),
+    /// 429, with these seconds in `Retry-After`.
+    TooMany(u64),
+    /// 503.
+    Unavailable,
+    /// Of a watch: `ERROR` with 410 Gone.
+    Gone,
+    /// It is done, and then the connection ends without an answer.
+    DropAfter,
+}
+
+impl Fault {
+    /// A harm that happens once.
+    pub fn once(on: &str, harm: Harm) -> Self {
+        Self { on: on.to_owned(), harm, times: 1 }
+    }
+
+    /// A harm that happens so many times.
+    pub fn times(on: &str, harm: Harm, times: usize) -> Self {
+        Self { on: on.to_owned(), harm, times }
+    }
+}
+
+/// Takes the harm that a request suffers.
+pub(crate) fn take(faults: &mut Vec<Fault>, line: &str) -> Option<Harm> {
+    let at = faults.iter().position(|fault| line.contains(&fault.on))?;
+    let harm = faults[at].harm;
+    faults[at].times -= 1;
+    if faults[at].times == 0 {
+        faults.remove(at);
+    }
+    Some(harm)
+}
