@@ -69,7 +69,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
             run::destroy(cli, manifest, &request, run).await
         }
         Command::Settle { release, step, done, manifest, .. } => run::settle(cli, manifest, *release, step, *done),
-        Command::Approve { release, gate, word, manifest } => approve::approve(cli, manifest, (*release, gate), word),
+        Command::Approve { release, gate, word, manifest } => approve::approve(cli, manifest, (*release, gate), word).await,
         Command::Plan(args) => plan::plan(cli, args).await,
         Command::Check { target, inputs } => plan::check(cli, target, *inputs).await,
         Command::Graph { target, out } => plan::graph(cli, target, out.as_deref()),

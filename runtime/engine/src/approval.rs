@@ -1,10 +1,11 @@
 //! Whether an approval counts: who may pass a gate, and what a signature under it says.
 //!
-//! What was signed is made anew of the release and the event each time, and looked at with the allowed signers as they are now: a ledger that was
+//! Where policy takes ID tokens, the claims that were recorded are looked at with the policy as it is now. What was signed is made anew of the release and the event each time, and looked at with the allowed signers as they are now: a ledger that was
 //! edited, or a key that was taken out since, opens nothing.
 
 mod seal;
 mod signers;
+mod token;
 
 use crate::{EngineError, Workspace};
 use relrun_ledger::{Approval, Digest, Release, Signature};
@@ -13,6 +14,7 @@ pub(crate) use seal::sign;
 use signers::Signers;
 use ssh_key::{HashAlg, SshSig};
 use std::collections::BTreeSet;
+pub(crate) use token::{ask_for, verify as verify_token};
 
 /// What SSH signatures under approvals are made for; one that was made for anything else is none.
 pub(crate) const NAMESPACE: &str = "relrun-approval";
@@ -84,7 +86,11 @@ pub(crate) fn counts(workspace: &Workspace, release: &Release, gate: &Gate, appr
     let Some(approvers) = approvers(workspace, &gate.name) else {
         return if gate.not_author { other_than_author(release, &approval.actor.user) } else { Ok(()) };
     };
-    let signature = approval.signature.as_ref().ok_or("policy asks for a signature, and it has none")?;
+    if let Some(claims) = &approval.claims {
+        token::still_holds(approvers, claims)?;
+        return if gate.not_author { other_than_author(release, &claims.principal) } else { Ok(()) };
+    }
+    let signature = approval.signature.as_ref().ok_or("policy asks for a signature or an ID token, and it has neither")?;
     let said = Said { gate: &gate.name, comment: approval.comment.as_deref(), plan: approval.plan };
     let text = text(workspace, release, &said).map_err(|error| error.to_string())?;
     let read = verify(workspace, approvers, &text, &signature.text)?;
@@ -108,12 +114,12 @@ pub(crate) fn verify(workspace: &Workspace, approvers: &Approvers, text: &str, s
     }
     let key = ssh_key::PublicKey::from(parsed.public_key().clone());
     let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
-    let file = workspace.root.join(&approvers.signers);
-    let lines = std::fs::read_to_string(&file).map_err(|error| format!("{} cannot be read: {error}", approvers.signers))?;
-    let signers = Signers::read(&lines).map_err(|wrong| format!("{}:{wrong}", approvers.signers))?;
+    let name = approvers.signers.as_deref().ok_or("policy names nobody who signs for this gate: it takes an ID token alone")?;
+    let lines = std::fs::read_to_string(workspace.root.join(name)).map_err(|error| format!("{name} cannot be read: {error}"))?;
+    let signers = Signers::read(&lines).map_err(|wrong| format!("{name}:{wrong}"))?;
     let principal = signers
         .principal(key.key_data(), NAMESPACE, workspace.now, &approvers.principals)
-        .map_err(|why| format!("{} {why}", approvers.signers).replace("{key}", &fingerprint))?;
+        .map_err(|why| format!("{name} {why}").replace("{key}", &fingerprint))?;
     if !seal::holds(&parsed, NAMESPACE, text.as_bytes())? {
         return Err(format!("the signature of {principal} is for something else than this release, gate, comment and plan"));
     }

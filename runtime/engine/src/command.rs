@@ -22,7 +22,7 @@ mod start;
 mod sweep;
 
 pub use apply::{Applied, ApplyRequest, apply, check, identity_of, is_done};
-pub use approve::{ApprovalRequest, Proof, approval_text, approve};
+pub use approve::{ApprovalRequest, Proof, TokenFrom, approval_text, approve};
 pub use back::{BackRequest, destroy, undo};
 pub(crate) use bring::{brought, steps_of};
 pub use converge::{ConvergeRequest, Converged, Wish, converge, wishes};

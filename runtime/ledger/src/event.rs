@@ -5,7 +5,7 @@ mod run;
 mod start;
 
 pub use outcome::{Cause, Failure, FailureKind, Finding, Origin, Outcome};
-pub use run::{Mark, RunKind, Signature, Verdict};
+pub use run::{Claims, Mark, RunKind, Signature, Verdict};
 pub use start::{Files, Git, OnFailure, PackageDigest, ReleaseKind, Start, StepDecl, StepKind};
 
 use crate::{Digest, StepId};
@@ -152,6 +152,9 @@ pub enum Event {
         /// Their signature, where policy asks for one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<Box<Signature>>,
+        /// What their ID token said, where policy takes one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claims: Option<Box<Claims>>,
     },
     /// Somebody passed a freeze: the run that this stands in deploys though policy forbids it now.
     BrokeGlass {

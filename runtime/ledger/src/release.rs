@@ -66,6 +66,8 @@ pub struct Approval {
     pub plan: Option<crate::Digest>,
     /// Their signature.
     pub signature: Option<crate::Signature>,
+    /// What their ID token said.
+    pub claims: Option<crate::Claims>,
 }
 
 /// A freeze that somebody passed.
@@ -245,13 +247,14 @@ impl Release {
             Event::ReleaseStarted(_) => Err("a release starts once".into()),
             Event::RunStarted { run, steps, .. } => self.take_up(*run, steps.as_deref()),
             Event::RunEnded { verdict } => self.let_go(verdict),
-            Event::Approved { gate, actor, comment, plan, signature } => {
+            Event::Approved { gate, actor, comment, plan, signature, claims } => {
                 let approval = Approval {
                     at: record.at,
                     actor: actor.clone(),
                     comment: comment.clone(),
                     plan: *plan,
                     signature: signature.as_deref().cloned(),
+                    claims: claims.as_deref().cloned(),
                 };
                 self.approved.insert(gate.clone(), approval);
                 Ok(())

@@ -44,7 +44,14 @@ fn samples() -> Vec<Event> {
         Event::DestroyStarted { step },
         Event::DestroyFinished { step, summary: "removed".into() },
         Event::DestroyFailed { step, failure: failure("busy") },
-        Event::Approved { gate: "live/release-managers".into(), actor: actor(), comment: Some("go".into()), plan: None, signature: None },
+        Event::Approved {
+            gate: "live/release-managers".into(),
+            actor: actor(),
+            comment: Some("go".into()),
+            plan: None,
+            signature: None,
+            claims: None,
+        },
         Event::Capability { step, capability: "run \"make\"".into(), denied: false, detail: None },
         Event::RunEnded { verdict: Verdict::Waiting { on: vec!["approve live/release-managers".into()] } },
         Event::Marked { mark: Mark::Bad, set: true, actor: actor() },
@@ -71,8 +78,19 @@ fn samples() -> Vec<Event> {
     samples
 }
 
+fn claims() -> relrun_ledger::Claims {
+    relrun_ledger::Claims {
+        principal: "ana".into(),
+        issuer: "https://ci.example.com".into(),
+        audience: "relrun".into(),
+        key: "k1".into(),
+        expires: relrun_ledger::Timestamp::UNIX_EPOCH,
+        claims: [("repository".to_owned(), json!("acme/shop"))].into(),
+    }
+}
+
 /// What is written down beside the steps: words of people, and words to them.
-fn beside_the_steps() -> [Event; 6] {
+fn beside_the_steps() -> [Event; 7] {
     let signature = relrun_ledger::Signature { principal: "ana@example.com".into(), key: "SHA256:k".into(), text: "-----BEGIN".into() };
     [
         Event::Approved {
@@ -81,6 +99,15 @@ fn beside_the_steps() -> [Event; 6] {
             comment: None,
             plan: Some(digest("plan")),
             signature: Some(Box::new(signature)),
+            claims: None,
+        },
+        Event::Approved {
+            gate: "live/release-managers".into(),
+            actor: actor(),
+            comment: None,
+            plan: None,
+            signature: None,
+            claims: Some(Box::new(claims())),
         },
         Event::CancelAsked { actor: actor() },
         Event::BrokeGlass { environments: vec!["live".into()], reason: "the shop is down".into(), actor: actor() },

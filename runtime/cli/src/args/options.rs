@@ -18,8 +18,11 @@ pub(crate) struct Approval {
     #[arg(long, value_name = "KEYFILE", conflicts_with_all = ["signature", "text"])]
     pub(crate) sign: Option<PathBuf>,
     /// A signature that `ssh-keygen -Y sign -n relrun-approval` made.
-    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "token"])]
     pub(crate) signature: Option<PathBuf>,
+    /// Show an ID token of a CI job: `env:NAME`, `file:PATH` or `github`; by default what `RELRUN_ID_TOKEN` or GitHub gives, where policy takes one.
+    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["text", "sign"])]
+    pub(crate) token: Option<String>,
     /// Print what is to be signed, and pass nothing.
     #[arg(long)]
     pub(crate) text: bool,

@@ -50,8 +50,9 @@ fn words_of(start: &Start, event: &Event) -> String {
         Event::DestroyFinished { summary, .. } => format!("{step}: destroyed: {summary}"),
         Event::DestroyFailed { failure, .. } => format!("{step}: the destroy failed: {}", failure.message),
         Event::CancelAsked { .. } => "asked for it to be cancelled".to_owned(),
-        Event::Approved { gate, comment, signature, .. } => {
+        Event::Approved { gate, comment, signature, claims, .. } => {
             let signed = signature.as_ref().map_or_else(String::new, |one| format!(", signed by {}", one.principal));
+            let signed = claims.as_ref().map_or(signed, |one| format!(", as {} of {}", one.principal, one.issuer));
             format!("approved {gate}{signed}{}", comment.as_ref().map_or_else(String::new, |comment| format!(": {comment}")))
         }
         Event::BrokeGlass { environments, reason, .. } => format!("passed the freeze of {}: {reason}", environments.join(", ")),

@@ -177,6 +177,8 @@ fn decisions(release: &Release) -> String {
     let said = |comment: &Option<String>| comment.as_ref().map_or_else(String::new, |comment| format!(": {comment}"));
     let approvals = release.approved.iter().map(|(gate, approval)| {
         let signed = approval.signature.as_ref().map_or_else(String::new, |one| format!(", signed by {} ({})", one.principal, one.key));
+        let signed =
+            approval.claims.as_ref().map_or(signed, |one| format!(", as {} of {} ({})", one.principal, one.issuer, pairs(&one.claims)));
         let plan = approval
             .plan
             .map_or_else(String::new, |plan| format!(", for the plan {}", plan.to_string().chars().take(12).collect::<String>()));

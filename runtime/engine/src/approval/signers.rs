@@ -139,7 +139,7 @@ fn matches_list(patterns: &[String], name: &str) -> bool {
     !denied && patterns.iter().any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))
 }
 
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
+pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut from, mut star) = (0, 0, None);
     while from < name.len() {
         match pattern.get(at) {

@@ -4,7 +4,8 @@ use super::{Taken, find, read};
 use crate::approval::{self, Gate, NAMESPACE, Said};
 use crate::plan::Plan;
 use crate::{EngineError, Loaded, Source, Workspace};
-use relrun_ledger::{Digest, Event, Release, ReleaseId, RunKind, Signature, Status, Verdict};
+use relrun_ledger::{Claims, Digest, Event, Release, ReleaseId, RunKind, Signature, Status, Verdict};
+use relrun_manifest::Approvers;
 use std::time::Duration;
 
 /// What is asked of `approve`.
@@ -31,6 +32,41 @@ pub enum Proof {
     Key(String),
     /// A signature that `ssh-keygen -Y sign` made.
     Signature(String),
+    /// An ID token.
+    Token(TokenFrom),
+    /// An ID token that happens to be at hand: it is shown where policy takes one, and else counts for nothing.
+    Offered(TokenFrom),
+}
+
+/// Where an ID token comes from.
+#[derive(Clone)]
+pub enum TokenFrom {
+    /// It is at hand.
+    Given(String),
+    /// GitHub Actions gives one for an audience.
+    Actions {
+        /// Whom to ask.
+        url: String,
+        /// What the job proves itself with.
+        bearer: String,
+    },
+}
+
+/// Tokens are shown to nobody.
+impl std::fmt::Debug for TokenFrom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Given(_) => "Given",
+            Self::Actions { .. } => "Actions",
+        })
+    }
+}
+
+/// What proved who passed a gate.
+enum Proved {
+    Nothing,
+    Signature(Signature),
+    Claims(Claims),
 }
 
 /// Returns what is to be signed.
@@ -43,27 +79,37 @@ pub fn approval_text(workspace: &Workspace, package: &str, request: &ApprovalReq
 }
 
 /// Passes a gate. Returns it with its whole name.
-pub fn approve(workspace: &Workspace, loaded: &Loaded, request: &ApprovalRequest) -> Result<String, EngineError> {
+pub async fn approve(workspace: &Workspace, loaded: &Loaded, request: &ApprovalRequest) -> Result<String, EngineError> {
     let package = loaded.manifest.package.name.value.to_string();
     let id = find(workspace, &package, Some(request.release))?;
     let taken = Taken::take_up_blocked(workspace, &package, id, &Duration::ZERO.into())?;
     let name = named(&taken.release, &request.gate)?;
     let plan = plan_digest(&taken.release, request.plan.as_deref())?;
     let gate = Gate { not_author: is_for_others(workspace, loaded, &taken.release, &name)?, name };
-    let signature = signature(workspace, &taken.release, &gate, plan, request)?;
-    let who = signature.as_ref().map_or(&workspace.actor.user, |signature| &signature.principal);
+    let proved = prove(workspace, &taken.release, &gate, plan, request).await?;
+    let who = match &proved {
+        Proved::Nothing => &workspace.actor.user,
+        Proved::Signature(signature) => &signature.principal,
+        Proved::Claims(claims) => &claims.principal,
+    };
     if gate.not_author {
         approval::other_than_author(&taken.release, who)
             .map_err(|why| EngineError::input(why, format!("ask somebody else to type `relrun approve {id} {}`", gate.name)))?;
     }
     let left: Vec<String> = waiting(&taken.release).into_iter().filter(|what| what.strip_prefix("approve ") != Some(&gate.name)).collect();
+    let (signature, claims) = match proved {
+        Proved::Nothing => (None, None),
+        Proved::Signature(signature) => (Some(Box::new(signature)), None),
+        Proved::Claims(claims) => (None, Some(Box::new(claims))),
+    };
     let mut journal = taken.journal(workspace, RunKind::Settle)?;
     journal.note(Event::Approved {
         gate: gate.name.clone(),
         actor: workspace.actor.clone(),
         comment: request.comment.clone(),
         plan,
-        signature: signature.map(Box::new),
+        signature,
+        claims,
     })?;
     let on = if left.is_empty() { vec!["continue".to_owned()] } else { left };
     journal.note(Event::RunEnded { verdict: Verdict::Waiting { on } })?;
@@ -122,34 +168,72 @@ fn plan_digest(release: &Release, plan: Option<&str>) -> Result<Option<Digest>, 
     Ok(Some(Digest::of(text.as_bytes())))
 }
 
-/// Returns a signature that counts, where policy asks for one.
-fn signature(
+/// Returns a signature or the claims of an ID token that count, where policy asks for one.
+async fn prove(
     workspace: &Workspace,
     release: &Release,
     gate: &Gate,
     plan: Option<Digest>,
     request: &ApprovalRequest,
-) -> Result<Option<Signature>, EngineError> {
+) -> Result<Proved, EngineError> {
     let Some(approvers) = approval::approvers(workspace, &gate.name) else {
         return match request.proof {
-            Proof::Nothing => Ok(None),
-            Proof::Key(_) | Proof::Signature(_) => Err(EngineError::input(
-                format!("nobody could tell whose signature it is: policy names no approvers of {}", gate.name),
+            Proof::Nothing | Proof::Offered(_) => Ok(Proved::Nothing),
+            Proof::Key(_) | Proof::Signature(_) | Proof::Token(_) => Err(EngineError::input(
+                format!("nobody could tell whose word it is: policy names no approvers of {}", gate.name),
                 format!("name them in relrun.kdl: policy {{ approvers \"{}\" signers=\"FILE\" }}", gate.name),
             )),
         };
     };
-    let text = approval::text(workspace, release, &Said { gate: &gate.name, comment: request.comment.as_deref(), plan })?;
-    let help = how_to_sign(release.start.release, gate, request);
-    let signed = match &request.proof {
-        Proof::Nothing => return Err(EngineError::input(format!("{} is passed with a signature alone", gate.name), help)),
-        Proof::Key(key) => {
-            approval::sign(key, &text).map_err(|why| EngineError::input(format!("this key does not sign: {why}"), help.clone()))?
+    let help = how_to_prove(release.start.release, gate, approvers, request);
+    match &request.proof {
+        Proof::Token(_) if approvers.tokens.is_empty() => {
+            Err(EngineError::input(format!("policy takes no ID token for {}", gate.name), help))
         }
-        Proof::Signature(text) => text.clone(),
+        Proof::Token(from) | Proof::Offered(from) if !approvers.tokens.is_empty() => {
+            let refused = |why: String| EngineError::input(format!("the ID token does not count: {why}"), help.clone());
+            let token = approval::ask_for(approvers, from).await.map_err(refused)?;
+            approval::verify_token(workspace, approvers, &token).await.map(Proved::Claims).map_err(refused)
+        }
+        Proof::Key(_) | Proof::Signature(_) => {
+            let text = approval::text(workspace, release, &Said { gate: &gate.name, comment: request.comment.as_deref(), plan })?;
+            let signed = match &request.proof {
+                Proof::Key(key) => {
+                    approval::sign(key, &text).map_err(|why| EngineError::input(format!("this key does not sign: {why}"), help.clone()))?
+                }
+                Proof::Signature(text) => text.clone(),
+                _ => String::new(),
+            };
+            let signature = approval::verify(workspace, approvers, &text, &signed);
+            signature.map(Proved::Signature).map_err(|why| EngineError::input(format!("the signature does not count: {why}"), help))
+        }
+        Proof::Nothing | Proof::Token(_) | Proof::Offered(_) => {
+            let what = match (approvers.signers.is_some(), approvers.tokens.is_empty()) {
+                (true, true) => "a signature",
+                (true, false) => "a signature or an ID token",
+                (false, _) => "an ID token",
+            };
+            Err(EngineError::input(format!("{} is passed with {what} alone", gate.name), help))
+        }
+    }
+}
+
+/// Says what to type, for whatever policy takes.
+fn how_to_prove(id: ReleaseId, gate: &Gate, approvers: &Approvers, request: &ApprovalRequest) -> String {
+    let token = || {
+        let rule = approvers.tokens.first();
+        let audience = rule.map_or("", |rule| &rule.audience);
+        format!(
+            "in a CI job, for the audience \"{audience}\": on GitHub with `permissions: id-token: write`, on GitLab with `id_tokens: RELRUN_ID_TOKEN: aud: {audience}`, \
+             elsewhere with `relrun approve {id} {} --token env:NAME`",
+            gate.name
+        )
     };
-    let signature = approval::verify(workspace, approvers, &text, &signed);
-    signature.map(Some).map_err(|why| EngineError::input(format!("the signature does not count: {why}"), help))
+    match (approvers.signers.is_some(), approvers.tokens.is_empty()) {
+        (true, true) => how_to_sign(id, gate, request),
+        (true, false) => format!("{}\nor {}", how_to_sign(id, gate, request), token()),
+        (false, _) => token(),
+    }
 }
 
 /// Returns the exact commands: an agent's key, a passphrase and a hardware key all work with them.

@@ -1,6 +1,9 @@
 //! Why a process took a release up and how it let go, and what people say of it.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Why a process took a release up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,23 @@ pub enum Mark {
     Bad,
     /// Never pruned.
     Pinned,
+}
+
+/// What an ID token said that passed a gate: what policy asked for, and what names the token. Never the token itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who approved, as the token says.
+    pub principal: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// Whom it was for.
+    pub audience: String,
+    /// The key that signed it, as the issuer names it; empty where it does not.
+    pub key: String,
+    /// When it expires.
+    pub expires: Timestamp,
+    /// The claims by name.
+    pub claims: BTreeMap<String, Value>,
 }
 
 /// A signature under an approval. What was signed is made again of the release and the event whenever it is looked at.

@@ -4,7 +4,7 @@ use super::phase::read_selector;
 use super::tree::Node;
 use super::{step, unique};
 use crate::freeze::{self, Freeze};
-use crate::{Approvers, Mistake, Policy, Spanned, nearest};
+use crate::{Approvers, ClaimRule, Mistake, Policy, Spanned, TokenRule, nearest};
 
 pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Policy {
     let allow = node.child("allow").map(|allow| step::read_grants(&allow.children, out).into_iter().map(|line| line.value).collect());
@@ -37,13 +37,65 @@ fn read_approvers(node: &Node, out: &mut Vec<Mistake>) -> Option<Approvers> {
             mistake.help("write its name, `\"release-managers\"`, or with the environment or phase, `\"production/release-managers\"`"),
         );
     }
-    let signers = node.prop_text("signers")?;
-    if signers.value.is_empty() {
+    let signers = node.prop_text("signers");
+    if let Some(signers) = signers.as_ref().filter(|signers| signers.value.is_empty()) {
         let mistake = Mistake::new("relrun::manifest::signers", signers.span, "there is no file without a name");
         out.push(mistake.help("name a file of allowed signers, as git and ssh-keygen read it, relative to the project's root"));
     }
-    let principals = node.all("principal").flat_map(Node::texts).map(|principal| principal.value).collect();
-    Some(Approvers { gate, signers: signers.value, principals })
+    let principals: Vec<Spanned<String>> = node.all("principal").flat_map(Node::texts).collect();
+    if let Some(principal) = principals.first().filter(|_| signers.is_none()) {
+        let mistake =
+            Mistake::new("relrun::manifest::signers", principal.span, "a principal is one of a file of allowed signers, and none is named");
+        out.push(mistake.help("say `signers=\"FILE\"`; of an ID token, `claim` says whose it must be"));
+    }
+    if signers.is_none() && node.child("token").is_none() {
+        let mistake = Mistake::new("relrun::manifest::signers", node.span, "nobody could pass this gate");
+        out.push(mistake.help("say `signers=\"ops/allowed_signers\"`, or name a `token \"ISSUER\" audience=\"…\" { claim … }`"));
+    }
+    let tokens = node.all("token").filter_map(|child| read_token(child, out)).collect();
+    let principals = principals.into_iter().map(|principal| principal.value).collect();
+    Some(Approvers { gate, signers: signers.map(|signers| signers.value), principals, tokens })
+}
+
+/// An issuer signs for everybody that it knows: without a claim that narrows it, anybody's token would do.
+fn read_token(node: &Node, out: &mut Vec<Mistake>) -> Option<TokenRule> {
+    let issuer = node.text(0)?;
+    if !is_issuer(&issuer) {
+        let mistake = Mistake::new("relrun::manifest::token", issuer.span, format!("`{}` issues no tokens", issuer.value));
+        out.push(mistake.help("write the issuer's address as it stands in `iss`, with `https://`, such as `https://gitlab.example.com`"));
+    }
+    let audience = node.prop_text("audience")?;
+    let claims: Vec<ClaimRule> = node
+        .all("claim")
+        .filter_map(|claim| Some(ClaimRule { name: claim.text(0)?, values: claim.texts().skip(1).map(|value| value.value).collect() }))
+        .collect();
+    if claims.is_empty() {
+        let mistake = Mistake::new("relrun::manifest::token", node.span, format!("any token of {} would pass", issuer.value));
+        out.push(mistake.help("say whose it must be: `claim \"repository\" \"acme/shop\"`"));
+    }
+    unique(claims.iter().map(|claim| &claim.name), "claims named", out);
+    let text = |name| node.prop_text(name).map(|text| text.value);
+    Some(TokenRule {
+        issuer,
+        audience: audience.value,
+        keys: text("keys"),
+        ca: text("ca"),
+        principal: text("as").unwrap_or_else(|| "sub".to_owned()),
+        claims,
+    })
+}
+
+/// Over plain HTTP only this very machine is believed.
+fn is_issuer(text: &str) -> bool {
+    let Ok(url) = url::Url::parse(text) else { return false };
+    let is_here = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => return false,
+    };
+    let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    is_plain && (url.scheme() == "https" || url.scheme() == "http" && is_here)
 }
 
 fn read_freeze(node: &Node, out: &mut Vec<Mistake>) -> Option<Freeze> {

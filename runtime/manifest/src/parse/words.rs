@@ -232,11 +232,21 @@ static APPROVERS: Word = word(
     "approvers",
     Many,
     one("a gate"),
-    &[must("signers", Text)],
-    Of(&[&PRINCIPAL]),
+    &[prop("signers", Text)],
+    Of(&[&PRINCIPAL, &TOKEN]),
     r#"approvers "release-managers" signers="ops/allowed_signers""#,
 );
 static PRINCIPAL: Word = word("principal", Many, args(1, MANY, Text, "principals"), &[], No, r#"principal "ana@example.com""#);
+static TOKEN: Word = word(
+    "token",
+    Many,
+    one("who issues it"),
+    &[must("audience", Text), prop("keys", Text), prop("ca", Text), prop("as", Text)],
+    Of(&[&CLAIM]),
+    r#"token "https://token.actions.githubusercontent.com" audience="relrun" as="actor" { claim "repository" "acme/shop" }"#,
+);
+static CLAIM: Word =
+    word("claim", Many, args(2, MANY, Text, "its name and what it may be"), &[], No, r#"claim "ref" "refs/heads/main" "refs/tags/v*""#);
 static FREEZE: Word = word(
     "freeze",
     Many,
