@@ -91,6 +91,12 @@ impl SshServer {
         )
     }
 
+    /// Returns a line for a shell that ends it with all of its connections.
+    pub fn kill_line(&self) -> String {
+        let own = self.child.id();
+        format!("for p in $(cat /proc/{own}/task/{own}/children) {own}; do kill -9 $p; done")
+    }
+
     /// Ends it with all of its connections, at once.
     pub fn kill(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {

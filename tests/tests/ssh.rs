@@ -1,9 +1,14 @@
 //! Deployments to hosts behind SSH: a real `sshd` on the loopback, and relrun as a person runs it.
 
-use relrun_tests::Sandbox;
+#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
+
 use relrun_tests::sshd::{SshServer, SshSetup};
+use relrun_tests::{Ran, Sandbox};
+use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// A project with hosts of its own; each one's files lie in a folder beside the project.
 struct Fleet {
@@ -26,10 +31,12 @@ impl Fleet {
     }
 
     fn manifest(&self, more: &str) {
-        let hosts: Vec<String> =
-            self.servers.iter().enumerate().map(|(at, server)| format!("    host \"web{at}\" \"{}\"\n", server.url())).collect();
-        let hosts = hosts.concat();
-        let root = self.host(0).display().to_string();
+        let mut hosts = String::new();
+        for (at, server) in self.servers.iter().enumerate() {
+            let (url, root) = (server.url(), self.host(at).display().to_string());
+            let zone = if at == 0 { "a" } else { "b" };
+            writeln!(hosts, "    host \"web{at}\" \"{url}\" {{ label \"zone\" \"{zone}\"; set \"root\" \"{root}\" }}").unwrap();
+        }
         self.sandbox.write(
             "release.kdl",
             &format!(
@@ -45,12 +52,23 @@ step "pages" plugin="build" {{
 phase "publish" environments="*" {{
     deploy "web" plugin="symlink-swap" {{
         grant {{ host "*"; run "sh" "-c" "*" confine="none" }}
-        config {{ source "${{step.pages.pages}}"; root "{root}"; confine "none"; {more} }}
+        config {{ source "${{step.pages.pages}}"; root "/srv/pages"; confine "none"; {more} }}
     }}
 }}
 "#
             ),
         );
+    }
+
+    /// Releases this text as the page.
+    fn release(&self, text: &str) -> Ran {
+        self.sandbox.write("site/index.html", text);
+        self.sandbox.relrun(&["apply"])
+    }
+
+    /// What each host serves.
+    fn all_serve(&self) -> Vec<String> {
+        (0..self.servers.len()).map(|number| self.serves(number)).collect()
     }
 
     /// The folder of a host.
@@ -92,4 +110,113 @@ fn a_release_is_laid_switched_to_undone_and_rolled_back_over_ssh() {
     let gone = fleet.sandbox.relrun(&["destroy", "-e", "live", "--yes"]);
     assert_eq!(gone.code, 0, "{}", gone.output);
     assert_eq!(fs::read_dir(fleet.host(0)).unwrap().count(), 0);
+}
+
+fn three() -> Fleet {
+    let at = |address| SshSetup { address, ..SshSetup::default() };
+    Fleet::new(&[at("127.0.0.2"), at("127.0.0.3"), at("127.0.0.4")])
+}
+
+#[test]
+fn several_hosts_are_switched_together_and_all_go_back_when_one_is_sick() {
+    let fleet = three();
+    assert_eq!(fleet.release("one").code, 0);
+    assert_eq!(fleet.all_serve(), ["one", "one", "one"]);
+    let sick = fleet.host(2).join("current/index.html").display().to_string();
+    fleet.manifest(&format!("canary 1; batch \"50%\"; health \"sh\" \"-c\" \"! grep -q bad {sick}\""));
+    let failed = fleet.release("bad");
+    assert_eq!(failed.code, 1, "{}", failed.output);
+    assert!(failed.output.contains("batch 3 of 3: web2"), "{}", failed.output);
+    assert_eq!(fleet.all_serve(), ["one", "one", "one"]);
+    assert_eq!(fleet.release("good").code, 0);
+    assert_eq!(fleet.all_serve(), ["good", "good", "good"]);
+    fleet.manifest("hosts \"zone=a\"");
+    let one = fleet.release("zone a");
+    assert_eq!(one.code, 0, "{}", one.output);
+    assert_eq!(fleet.all_serve(), ["zone a", "good", "good"]);
+}
+
+#[test]
+fn a_host_that_dies_in_the_middle_is_named_and_retry_mends_it() {
+    let mut fleet = three();
+    assert_eq!(fleet.release("one").code, 0);
+    // The canary's command takes the next host away, once.
+    let once = fleet.sandbox.path("once").display().to_string();
+    let kill = fleet.servers[1].kill_line();
+    fleet.manifest(&format!("canary 1; after \"sh\" \"-c\" \"test -e {once} || {{ touch {once}; {kill}; }}\""));
+    let failed = fleet.release("two");
+    assert_eq!(failed.code, 1, "{}", failed.output);
+    assert!(failed.output.contains("web1 cannot be asked, web2 serves releases/r1-"), "{}", failed.output);
+    assert_eq!(fleet.all_serve(), ["one", "one", "one"]);
+    fleet.servers[1].restart();
+    let mended = fleet.sandbox.relrun(&["retry"]);
+    assert_eq!(mended.code, 0, "{}", mended.output);
+    assert_eq!(fleet.all_serve(), ["two", "two", "two"]);
+}
+
+/// Kills relrun at a moment, and brings the release to its end by what it says.
+fn dies_at(fleet: &mut Fleet, moment: &str, text: &str) -> bool {
+    fleet.sandbox.set("RELRUN_KILL_AT", moment);
+    let killed = fleet.release(text);
+    fleet.sandbox.unset("RELRUN_KILL_AT");
+    if killed.code == 0 {
+        return false;
+    }
+    assert_eq!(killed.code, 137, "{}", killed.output);
+    assert!(fleet.all_serve().iter().all(|page| !page.is_empty()), "{moment}: every host serves something whole");
+    let on = fleet.sandbox.relrun(&["continue"]);
+    assert_eq!(on.code, 0, "{moment}: {}", on.output);
+    true
+}
+
+#[test]
+fn relrun_may_be_killed_at_any_change_and_leaves_no_connection() {
+    let mut fleet = three();
+    assert_eq!(fleet.release("zero").code, 0);
+    let mut deaths = 0;
+    // Each of the three hosts is changed some ten times; every fourth moment of them, and those round the switch.
+    for number in (1..40).step_by(4) {
+        let text = format!("page {number}");
+        if !dies_at(&mut fleet, &format!("target.changed:{number}"), &text) {
+            break;
+        }
+        deaths += 1;
+        assert_eq!(fleet.all_serve(), [text.as_str(), text.as_str(), text.as_str()], "after {number} changes");
+    }
+    assert!(deaths > 5, "{deaths}");
+    let began = Instant::now();
+    while fleet.servers.iter().any(|server| !server.sessions().is_empty()) {
+        assert!(began.elapsed() < Duration::from_secs(20), "a connection outlives relrun");
+        sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn commands_of_a_deploy_run_on_the_hosts_of_a_role() {
+    let fleet = three();
+    let manifest = fleet.sandbox.read("release.kdl");
+    let (environments, _) = manifest.split_once("step \"pages\"").unwrap();
+    let up = r#"up "sh" "-c" "echo up >> $SSH_CONNECTION_FILE"; down "sh" "-c" "true"; check "sh" "-c" "true"; hosts "zone=b""#;
+    let log = fleet.sandbox.path("log").display().to_string();
+    let up = up.replace("$SSH_CONNECTION_FILE", &log);
+    let phase = format!(
+        r#"phase "run" environments="*" {{
+    deploy "app" plugin="deploy" {{
+        grant {{ host "*"; run "sh" "-c" "*" readonly=#true confine="none" }}
+        config {{ {up}; confine "none" }}
+    }}
+}}
+"#
+    );
+    fleet.sandbox.write("release.kdl", &format!("{environments}{phase}"));
+    let ran = fleet.sandbox.relrun(&["apply"]);
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    assert_eq!(fs::read_to_string(fleet.sandbox.path("log")).unwrap(), "up\nup\n");
+    let well = fleet.sandbox.relrun(&["status", "-e", "live", "--verify"]);
+    assert_eq!(well.code, 0, "{}", well.output);
+    let held = fleet.sandbox.read("release.kdl").replace(" confine=\"none\"", "").replace("; confine \"none\"", "");
+    fleet.sandbox.write("release.kdl", &held.replace("echo up", "echo again"));
+    let refused = fleet.sandbox.relrun(&["apply"]);
+    assert_eq!(refused.code, 1, "{}", refused.output);
+    assert!(refused.output.contains("cannot be confined, because web1 is behind SSH"), "{}", refused.output);
 }

@@ -5,6 +5,7 @@
 
 use relrun_sdk::command::{self, Command, Confine, ForCommand, Held};
 use relrun_sdk::{About, Came, Change, Error, Health, Needs, Outcome, Plugin, Recovery, Result, checkpoint, config, log, outputs, receipt};
+use relrun_sdk::{ErrorKind, hosts, need, rounds};
 use std::collections::BTreeMap;
 
 /// What a manifest configures.
@@ -30,7 +31,17 @@ pub struct Config {
     /// A secret for the commands: `secret "${secret.token}" to-command="kubectl" env="TOKEN"`.
     #[serde(default)]
     secret: Vec<ForCommand>,
-    /// Where the commands start, relative to the staged files.
+    /// On which of the granted hosts each command runs, by their labels, such as `hosts "role=db"`, or `"*"` for all; on this machine where it is not said.
+    #[serde(default)]
+    hosts: Option<String>,
+    /// Whether the commands run on the first of these hosts alone, as a migration does.
+    #[serde(default)]
+    once: bool,
+    /// On how many hosts at once.
+    #[serde(default)]
+    #[schemars(range(max = 64))]
+    parallel: u32,
+    /// Where the commands start, relative to the staged files, or on a host to the user's home.
     #[serde(default)]
     dir: Option<String>,
     /// Whether running `up` again does no harm, so that it is run again when a crash left it in doubt.
@@ -58,6 +69,9 @@ pub struct Progress {
     begun: usize,
     /// How many had ended well.
     ended: usize,
+    /// The hosts that they ran on, where they did not run here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hosts: Vec<String>,
 }
 
 struct Deploy;
@@ -84,22 +98,28 @@ impl Plugin for Deploy {
         for argv in &config.check {
             needs = needs.with(held.need(argv)?.readonly(true).because("it tells whether the deployment stands"));
         }
+        if config.hosts.is_some() {
+            needs = needs.with(need::host("*").because("the commands run on the environment's hosts"));
+        }
         let all = config.up.iter().chain(&config.down).chain(&config.check).chain(&config.destroy);
         ForCommand::needs(needs, &config.secret, &all)
     }
 
     fn plan(config: &Config) -> Result<Vec<Change>> {
-        Ok(config.up.iter().map(|argv| Change::new(format!("would run {}", argv.join(" ")))).collect())
+        let hosts = hosts(config)?;
+        let place = if hosts.is_empty() { String::new() } else { format!(" on {}", hosts.join(", ")) };
+        Ok(config.up.iter().map(|argv| Change::new(format!("would run {}{place}", argv.join(" ")))).collect())
     }
 
     fn apply(config: Config) -> Result<Outcome<Outputs, Progress>> {
+        let hosts = hosts(&config)?;
         let total = config.up.len();
         for (done, argv) in config.up.iter().enumerate() {
-            checkpoint(&Progress { begun: done + 1, ended: done })?;
+            checkpoint(&Progress { begun: done + 1, ended: done, hosts: hosts.clone() })?;
             log::progress("commands", done as u64, Some(total as u64));
-            run(&config, argv)?;
+            run(&config, argv, &hosts)?;
         }
-        let progress = Progress { begun: total, ended: total };
+        let progress = Progress { begun: total, ended: total, hosts };
         checkpoint(&progress)?;
         Ok(deployed(&config, progress))
     }
@@ -107,22 +127,19 @@ impl Plugin for Deploy {
     fn recover(config: Config, came: Came<Progress>) -> Result<Recovery<Outputs, Progress>> {
         Ok(match came {
             Came::Untouched => Recovery::NotDone,
-            Came::Begun => Recovery::Partly(Progress { begun: 1, ended: 0 }),
+            Came::Begun => Recovery::Partly(Progress { begun: 1, ended: 0, hosts: hosts(&config)? }),
             Came::Saved(progress) if progress.ended >= config.up.len() => Recovery::Done(deployed(&config, progress)),
             Came::Saved(progress) => Recovery::Partly(progress),
         })
     }
 
-    fn verify(config: Config, _: Progress) -> Result<Health> {
+    fn verify(config: Config, progress: Progress) -> Result<Health> {
         if config.check.is_empty() {
             return Err(Error::permanent("the config names no `check` command that could tell"));
         }
         let mut drifted = Vec::new();
         for argv in &config.check {
-            let code = prepared(&config, argv)?.readonly().run()?;
-            if code != 0 {
-                drifted.push(Change::new(ended(argv, code)));
-            }
+            drifted.extend(failures(&config, argv, &progress.hosts)?.into_iter().map(Change::new));
         }
         Ok(if drifted.is_empty() { Health::Intact } else { Health::Drifted(drifted) })
     }
@@ -131,12 +148,23 @@ impl Plugin for Deploy {
         if progress.begun == 0 {
             return Ok("no command had begun".to_owned());
         }
-        run_all(&config, &config.down)
+        run_all(&config, &config.down, &progress.hosts)
     }
 
-    fn destroy(config: Config, _: Progress) -> Result<String> {
-        run_all(&config, if config.destroy.is_empty() { &config.down } else { &config.destroy })
+    fn destroy(config: Config, progress: Progress) -> Result<String> {
+        run_all(&config, if config.destroy.is_empty() { &config.down } else { &config.destroy }, &progress.hosts)
     }
+}
+
+/// Returns the hosts that the commands run on; none where they run here.
+fn hosts(config: &Config) -> Result<Vec<String>> {
+    let Some(selector) = &config.hosts else { return Ok(Vec::new()) };
+    let found = hosts::selected(selector);
+    if found.is_empty() {
+        return Err(Error::invalid(format!("no host that the step's grants name has the labels {selector:?}")));
+    }
+    let most = if config.once { 1 } else { found.len() };
+    Ok(found.iter().take(most).map(|host| host.name().to_owned()).collect())
 }
 
 fn deployed(config: &Config, progress: Progress) -> Outcome<Outputs, Progress> {
@@ -144,18 +172,46 @@ fn deployed(config: &Config, progress: Progress) -> Outcome<Outputs, Progress> {
     Outcome::new(format!("deployed with {last}"), Outputs { commands: progress.ended }).receipt(progress)
 }
 
-fn run_all(config: &Config, commands: &[Vec<String>]) -> Result<String> {
+fn run_all(config: &Config, commands: &[Vec<String>], hosts: &[String]) -> Result<String> {
     for argv in commands {
-        run(config, argv)?;
+        run(config, argv, hosts)?;
     }
-    Ok(format!("ran {}", commands.iter().map(|argv| argv.join(" ")).collect::<Vec<_>>().join(", ")))
+    let place = if hosts.is_empty() { String::new() } else { format!(" on {}", hosts.join(", ")) };
+    Ok(format!("ran {}{place}", commands.iter().map(|argv| argv.join(" ")).collect::<Vec<_>>().join(", ")))
 }
 
-fn run(config: &Config, argv: &[String]) -> Result<()> {
-    match prepared(config, argv)?.run()? {
-        0 => Ok(()),
-        code => Err(Error::permanent(ended(argv, code))),
+/// Runs a command here, or on all hosts at once: the next one waits for it on every host.
+fn run(config: &Config, argv: &[String], hosts: &[String]) -> Result<()> {
+    if hosts.is_empty() {
+        return match prepared(config, argv)?.run()? {
+            0 => Ok(()),
+            code => Err(Error::permanent(ended(argv, code))),
+        };
     }
+    let mut round = rounds::round(config.parallel);
+    for host in hosts {
+        round.run(&hosts::named(host), prepared(config, argv)?);
+    }
+    round.perform_all()
+}
+
+/// Runs a command that changes nothing, and returns how it failed, where it did.
+fn failures(config: &Config, argv: &[String], hosts: &[String]) -> Result<Vec<String>> {
+    if hosts.is_empty() {
+        let code = prepared(config, argv)?.readonly().run()?;
+        return Ok(if code == 0 { Vec::new() } else { vec![ended(argv, code)] });
+    }
+    let mut round = rounds::round(config.parallel);
+    for host in hosts {
+        round.run(&hosts::named(host), prepared(config, argv)?.readonly());
+    }
+    let failed = round.perform()?.into_iter().filter_map(|(host, result)| Some((host, result.err()?)));
+    failed
+        .map(|(host, error)| match error.kind() {
+            ErrorKind::Permanent => Ok(format!("{}: {error}", host.name())),
+            _ => Err(error.context(host.name())),
+        })
+        .collect()
 }
 
 fn ended(argv: &[String], code: i32) -> String {

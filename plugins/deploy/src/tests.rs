@@ -84,3 +84,26 @@ fn a_secret_goes_to_every_command_that_it_is_for() {
     fake.undo::<Deploy>(&config, &outcome.receipt.expect("it leaves one")).expect("undoes");
     assert_eq!(fake.calls(), ["run a TOKEN=<token>", "run b TOKEN=<token>"]);
 }
+
+#[test]
+fn commands_run_on_the_hosts_of_a_role_all_at_once_and_undo_goes_to_the_same() {
+    let fake = Fake::new().host("web1").host("web2").host("db1").label("web1", "role", "web").label("web2", "role", "web");
+    let config = json!({ "up": [["migrate"], ["start"]], "down": [["stop"]], "check": [["is-up"]], "hosts": "role=web" });
+    assert!(fake.resolve::<Deploy>(&config).expect("resolves").capabilities().contains(&"host \"*\""));
+    assert_eq!(fake.plan::<Deploy>(&config).expect("plans")[0].summary, "would run migrate on web1, web2");
+    let outcome = fake.apply::<Deploy>(&config).expect("deploys");
+    assert_eq!(fake.calls(), ["run web1: migrate", "run web2: migrate", "run web1: start", "run web2: start"]);
+    let receipt = outcome.receipt.expect("it leaves one");
+    assert_eq!(receipt["hosts"], json!(["web1", "web2"]));
+    let fake = fake.fail("run web2: is-up", relrun_sdk::Error::permanent("`is-up` ended with exit code 1"));
+    let drifted = Health::Drifted(vec![Change::new("web2: `is-up` ended with exit code 1")]);
+    assert_eq!(fake.verify::<Deploy>(&config, &receipt).expect("verifies"), drifted);
+    fake.calls();
+    fake.undo::<Deploy>(&config, &receipt).expect("undoes");
+    assert_eq!(fake.calls(), ["run web1: stop", "run web2: stop"]);
+    let once = json!({ "up": [["migrate"]], "down": [["stop"]], "hosts": "*", "once": true });
+    fake.apply::<Deploy>(&once).expect("deploys");
+    assert_eq!(fake.calls(), ["run web1: migrate"]);
+    let nobody = json!({ "up": [["migrate"]], "down": [["stop"]], "hosts": "role=cache" });
+    assert_eq!(fake.apply::<Deploy>(&nobody).expect_err("nobody").kind(), ErrorKind::Invalid);
+}

@@ -10,8 +10,25 @@ use std::collections::BTreeMap;
 pub struct Config {
     /// The tree to serve: an artifact, such as `source "${step.site.dist}"`.
     pub(crate) source: String,
-    /// The directory on each host, such as `root "/srv/www/shop"`.
+    /// The directory on each host, such as `root "/srv/www/shop"`; a host that sets a `root` of its own has it there.
     pub(crate) root: String,
+    /// Which of the granted hosts, by their labels, such as `hosts "role=web"`; all where it is not said.
+    #[serde(default)]
+    pub(crate) hosts: String,
+    /// On how many hosts at once the release is laid and switched.
+    #[serde(default)]
+    #[schemars(range(max = 64))]
+    pub(crate) parallel: u32,
+    /// How many hosts are switched first and must be well before any other.
+    #[serde(default)]
+    pub(crate) canary: usize,
+    /// How many of the other hosts are switched together before they are asked whether they are well: `batch "25%"`, or a number; all where it is not said.
+    #[serde(default)]
+    pub(crate) batch: Option<String>,
+    /// A command and its arguments that ends with 0 on a host that is well; asked after each batch.
+    #[serde(default)]
+    #[schemars(inner(length(min = 1)))]
+    pub(crate) health: Vec<Vec<String>>,
     /// How many releases stay on each host.
     #[serde(default = "keep")]
     #[schemars(range(min = 1))]
@@ -64,6 +81,8 @@ impl Config {
             return Err(Error::invalid(format!("source {:?} is no artifact: write `source \"${{step.NAME.ARTIFACT}}\"`", self.source)));
         }
         check_root(&self.root)?;
+        crate::batch::check(self.batch.as_deref())?;
+        check_selector(&self.hosts)?;
         if self.keep == 0 {
             return Err(Error::invalid("keep 0 would leave nothing to serve; the least is 1"));
         }
@@ -82,7 +101,17 @@ fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn check_root(root: &str) -> Result<()> {
+/// Refuses what could select no host.
+fn check_selector(selector: &str) -> Result<()> {
+    let parts = || selector.split(',').map(str::trim).filter(|part| !part.is_empty() && *part != "*");
+    if selector.contains("${") || parts().all(|part| part.split_once('=').is_some_and(|(key, value)| !key.is_empty() && !value.is_empty()))
+    {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("hosts {selector:?} selects by no label: write it like `hosts \"role=web\"`")))
+}
+
+pub(crate) fn check_root(root: &str) -> Result<()> {
     let mut parts = root.split('/').skip(1).peekable();
     let whole = root.starts_with('/') && parts.peek().is_some_and(|part| !part.is_empty());
     if root.contains("${") || (whole && parts.all(is_plain)) {

@@ -4,20 +4,42 @@ use crate::config::Config;
 use crate::layout::{self, Layout};
 use crate::{Placed, Receipt, host_of};
 use relrun_sdk::hosts::{self, FileType, Host};
+use relrun_sdk::rounds::{self, Round};
 use relrun_sdk::serde_json::{self, Value, json};
 use relrun_sdk::{Error, Result, context, log};
 
 /// Looks at every host and decides what will be done there. Changes nothing.
-pub(crate) fn survey(config: &Config, layout: &Layout) -> Result<Receipt> {
-    let hosts = hosts::all();
-    if hosts.is_empty() {
-        return Err(Error::invalid("the environment has no host that the step's grants name"));
-    }
-    let placed = hosts.iter().map(|host| survey_one(config, layout, host).map_err(|error| error.context(host.name())));
-    Ok(Receipt { root: layout.root().to_owned(), hosts: placed.collect::<Result<_>>()? })
+pub(crate) fn survey(config: &Config) -> Result<Receipt> {
+    let hosts = selected(config)?;
+    let placed = hosts.iter().map(|host| survey_one(config, host).map_err(|error| error.context(host.name())));
+    Ok(Receipt { root: Layout::new(&config.root).root().to_owned(), hosts: placed.collect::<Result<_>>()? })
 }
 
-fn survey_one(config: &Config, layout: &Layout, host: &Host) -> Result<Placed> {
+/// Returns the hosts that the release is for.
+pub(crate) fn selected(config: &Config) -> Result<Vec<Host>> {
+    let hosts = hosts::selected(&config.hosts);
+    if !hosts.is_empty() {
+        return Ok(hosts);
+    }
+    Err(Error::invalid(if hosts::all().is_empty() {
+        "the environment has no host that the step's grants name".to_owned()
+    } else {
+        format!("no host of the environment has the labels {:?}", config.hosts)
+    }))
+}
+
+/// Returns where things lie on a host: below a root of its own, where the environment sets one for it.
+pub(crate) fn layout_of(config: &Config, host: &Host) -> Result<(Layout, Option<String>)> {
+    let own = host.setting("root");
+    if let Some(root) = &own {
+        crate::config::check_root(root)?;
+    }
+    Ok((Layout::new(own.as_deref().unwrap_or(&config.root)), own))
+}
+
+fn survey_one(config: &Config, host: &Host) -> Result<Placed> {
+    let (layout, root) = layout_of(config, host)?;
+    let layout = &layout;
     let previous = current_target(layout, host)?;
     for name in &config.linked_file {
         if host.stat(&layout.shared(name))?.is_none() {
@@ -30,7 +52,7 @@ fn survey_one(config: &Config, layout: &Layout, host: &Host) -> Result<Placed> {
         Some(directory) => directory,
         None => free_name(config, layout, host, previous.as_deref())?,
     };
-    Ok(Placed { host: host.name().to_owned(), directory, laid, previous })
+    Ok(Placed { host: host.name().to_owned(), directory, laid, previous, root })
 }
 
 /// Returns where `current` points; an error where it is no link, because a directory cannot be replaced in one step.
@@ -97,45 +119,47 @@ fn free_name(config: &Config, layout: &Layout, host: &Host, previous: Option<&st
     Err(Error::permanent(format!("every name like {name} is taken")))
 }
 
-/// Lays the release directory onto one host, its record last.
-pub(crate) fn lay(config: &Config, layout: &Layout, placed: &Placed) -> Result<()> {
-    let host = host_of(placed);
-    lay_one(config, layout, &host, placed).map_err(|error| error.context(host.name()))
+/// Lays the release directory onto every host, its record last.
+pub(crate) fn all(config: &Config, receipt: &Receipt) -> Result<()> {
+    let mut round = rounds::round(config.parallel);
+    for placed in &receipt.hosts {
+        let done = if placed.laid { "laying" } else { "is there already" };
+        let path = receipt.layout(placed).release(&placed.directory);
+        log::info(&if placed.laid { format!("{}: {done} {path}", placed.host) } else { format!("{}: {path} {done}", placed.host) });
+        lay_one(config, &receipt.layout(placed), placed, &mut round)?;
+    }
+    round.perform_all()
 }
 
-fn lay_one(config: &Config, layout: &Layout, host: &Host, placed: &Placed) -> Result<()> {
-    host.make_dir(layout.root())?;
-    host.claim(layout.root())?;
+fn lay_one(config: &Config, layout: &Layout, placed: &Placed, round: &mut Round) -> Result<()> {
+    let host = &host_of(placed);
+    round.make_dir(host, layout.root()).claim(host, layout.root());
     for name in &config.linked_dir {
-        host.make_dir(&layout.shared(name))?;
+        round.make_dir(host, &layout.shared(name));
     }
     if !placed.laid {
-        log::info(&format!("{}: {} is there already", host.name(), layout.release(&placed.directory)));
         return Ok(());
     }
-    log::info(&format!("{}: laying {}", host.name(), layout.release(&placed.directory)));
-    host.make_dir(&layout.releases())?;
-    host.remove(&layout.release(&placed.directory))?;
-    host.upload(&config.source, &layout.release(&placed.directory))?;
+    let release = layout.release(&placed.directory);
+    round.make_dir(host, &layout.releases()).remove(host, &release).upload(host, &config.source, &release);
     for name in config.linked_dir.iter().chain(&config.linked_file) {
         let path = layout.below(&placed.directory, name);
-        make_parent(host, &path)?;
-        host.remove(&path)?;
-        host.symlink(&layout::shared_target(name), &path)?;
+        make_parent(round, host, &path);
+        round.remove(host, &path).symlink(host, &layout::shared_target(name), &path);
     }
     for (name, content) in &config.file {
         let path = layout.below(&placed.directory, name);
-        make_parent(host, &path)?;
-        host.write_file(&path, content.as_bytes())?;
+        make_parent(round, host, &path);
+        round.write_file(host, &path, content.as_bytes());
     }
     let record = serde_json::to_string_pretty(&record_of(config))? + "\n";
-    host.write_file(&layout.record(&placed.directory), record.as_bytes())
+    round.write_file(host, &layout.record(&placed.directory), record.as_bytes());
+    Ok(())
 }
 
-fn make_parent(host: &Host, path: &str) -> Result<()> {
-    match path.rsplit_once('/') {
-        Some((parent, _)) => host.make_dir(parent),
-        None => Ok(()),
+fn make_parent(round: &mut Round, host: &Host, path: &str) {
+    if let Some((parent, _)) = path.rsplit_once('/') {
+        round.make_dir(host, parent);
     }
 }
 

@@ -5,6 +5,7 @@
 //! must never touch a release directory that `current` names or that undo would go back to.
 
 mod back;
+mod batch;
 mod config;
 mod lay;
 mod layout;
@@ -51,6 +52,16 @@ struct Placed {
     /// Where `current` pointed before.
     #[serde(default)]
     previous: Option<String>,
+    /// Its own root, where it has one.
+    #[serde(default)]
+    root: Option<String>,
+}
+
+impl Receipt {
+    /// Returns where things lie on a host.
+    fn layout(&self, placed: &Placed) -> Layout {
+        Layout::new(placed.root.as_deref().unwrap_or(&self.root))
+    }
 }
 
 struct SymlinkSwap;
@@ -75,6 +86,9 @@ impl Plugin for SymlinkSwap {
         for argv in &config.after {
             needs = needs.with(config.held().need(argv)?.because("the config runs it on each host after the switch"));
         }
+        for argv in &config.health {
+            needs = needs.with(config.held().need(argv)?.because("it tells whether a host is well after the switch"));
+        }
         Ok(needs)
     }
 
@@ -84,22 +98,17 @@ impl Plugin for SymlinkSwap {
 
     fn apply(config: Config) -> Result<Outcome<Outputs, Receipt>> {
         config.check()?;
-        let layout = Layout::new(&config.root);
-        let receipt = lay::survey(&config, &layout)?;
+        let receipt = lay::survey(&config)?;
         checkpoint(&receipt)?;
+        lay::all(&config, &receipt)?;
         for placed in &receipt.hosts {
-            lay::lay(&config, &layout, placed)?;
-        }
-        for placed in &receipt.hosts {
-            lay::check(&config, &layout, placed)?;
+            lay::check(&config, &receipt.layout(placed), placed)?;
         }
         checkpoint(&receipt)?;
-        switch::all(&config, &layout, &receipt)?;
-        for placed in &receipt.hosts {
-            prune::note(&layout, placed, "deployed");
-            prune::prune(&config, &layout, placed);
-        }
-        Ok(outcome(&layout, receipt))
+        switch::all(&config, &receipt)?;
+        prune::note(&config, &receipt, &receipt.hosts.iter().collect::<Vec<_>>(), "deployed");
+        prune::prune(&config, &receipt);
+        Ok(outcome(receipt))
     }
 
     fn recover(config: Config, came: Came<Receipt>) -> Result<Recovery<Outputs, Receipt>> {
@@ -119,7 +128,8 @@ impl Plugin for SymlinkSwap {
     }
 }
 
-fn outcome(layout: &Layout, receipt: Receipt) -> Outcome<Outputs, Receipt> {
+fn outcome(receipt: Receipt) -> Outcome<Outputs, Receipt> {
+    let layout = Layout::new(&receipt.root);
     let uploaded = receipt.hosts.iter().filter(|placed| placed.laid).count();
     let outputs =
         Outputs { current: layout.current(), directories: receipt.hosts.iter().map(|placed| placed.directory.clone()).collect(), uploaded };

@@ -3,22 +3,21 @@
 use crate::config::Config;
 use crate::layout::{self, Layout};
 use crate::{Outputs, Placed, Receipt, host_of, lay, outcome, prune};
-use relrun_sdk::hosts;
 use relrun_sdk::{Came, Change, Error, Health, Recovery, Result};
 
 /// Says for each host what would be switched.
 pub(crate) fn plan(config: &Config) -> Result<Vec<Change>> {
     config.check()?;
-    let layout = Layout::new(&config.root);
     if !config.is_known() {
-        let unknown = hosts::all().into_iter().map(|host| {
+        let unknown = lay::selected(config)?.into_iter().map(|host| {
+            let (layout, _) = lay::layout_of(config, &host)?;
             let from = lay::current_target(&layout, &host)?.unwrap_or_else(|| "nothing".to_owned());
             Ok(Change::new(format!("{}: would switch {} from {from} to {}", host.name(), layout.current(), config.source)))
         });
         return unknown.collect();
     }
-    let survey = lay::survey(config, &layout)?;
-    survey.hosts.iter().map(|placed| plan_one(config, &layout, placed)).collect()
+    let survey = lay::survey(config)?;
+    survey.hosts.iter().map(|placed| plan_one(config, &survey.layout(placed), placed)).collect()
 }
 
 fn plan_one(config: &Config, layout: &Layout, placed: &Placed) -> Result<Change> {
@@ -67,11 +66,10 @@ pub(crate) fn recover(config: &Config, came: Came<Receipt>) -> Result<Recovery<O
         Came::Begun => return Err(Error::other("the checkpoint does not say what was laid where")),
         Came::Saved(receipt) => receipt,
     };
-    let layout = Layout::new(&receipt.root);
-    let standing = receipt.hosts.iter().map(|placed| standing(&layout, placed)).collect::<Result<Vec<_>>>()?;
+    let standing = receipt.hosts.iter().map(|placed| standing(&receipt.layout(placed), placed)).collect::<Result<Vec<_>>>()?;
     // Whether the commands after the switch had run cannot be seen on a host.
-    if config.after.is_empty() && standing.iter().all(|host| host.served && host.whole) {
-        return Ok(Recovery::Done(outcome(&layout, receipt)));
+    if config.after.is_empty() && config.health.is_empty() && standing.iter().all(|host| host.served && host.whole) {
+        return Ok(Recovery::Done(outcome(receipt)));
     }
     let untouched = receipt.hosts.iter().zip(&standing).all(|(placed, host)| !host.served && (!host.begun || !placed.laid));
     Ok(if untouched { Recovery::NotDone } else { Recovery::Partly(receipt) })
@@ -79,11 +77,10 @@ pub(crate) fn recover(config: &Config, came: Came<Receipt>) -> Result<Recovery<O
 
 /// Tells whether every host still serves what the receipt says.
 pub(crate) fn verify(config: &Config, receipt: &Receipt) -> Result<Health> {
-    let layout = Layout::new(&receipt.root);
     let mut drifted = Vec::new();
     let mut gone = true;
     for placed in &receipt.hosts {
-        let host = host_of(placed);
+        let (host, layout) = (host_of(placed), receipt.layout(placed));
         let standing = standing(&layout, placed)?;
         gone &= !standing.begun && host.stat(&layout.current())?.is_none();
         if !standing.served {

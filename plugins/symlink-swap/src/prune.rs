@@ -2,39 +2,60 @@
 
 use crate::config::Config;
 use crate::layout::{self, Layout};
-use crate::{Placed, host_of};
-use relrun_sdk::hosts::Host;
+use crate::{Placed, Receipt, host_of};
+use relrun_sdk::rounds::{self, Round};
 use relrun_sdk::{Result, context, log};
 
-/// Adds a line to the host's revision log.
-pub(crate) fn note(layout: &Layout, placed: &Placed, what: &str) {
-    let host = host_of(placed);
-    if let Err(error) = append(layout, &host, placed, what) {
-        log::warn(&format!("{}: failed to write the revision log: {error}", host.name()));
+/// Adds a line to the revision log of hosts.
+pub(crate) fn note(config: &Config, receipt: &Receipt, hosts: &[&Placed], what: &str) {
+    let mut round = rounds::round(config.parallel);
+    for placed in hosts {
+        if let Err(error) = append(&mut round, &receipt.layout(placed), placed, what) {
+            log::warn(&format!("{}: failed to read the revision log: {error}", placed.host));
+        }
     }
+    warn(round, "write the revision log");
 }
 
-fn append(layout: &Layout, host: &Host, placed: &Placed, what: &str) -> Result<()> {
+fn append(round: &mut Round, layout: &Layout, placed: &Placed, what: &str) -> Result<()> {
+    let host = host_of(placed);
     let path = layout.revisions();
     let mut text = if host.stat(&path)?.is_some() { host.read_file(&path)? } else { Vec::new() };
     let (package, version, release) = (context::package(), context::version(), context::release());
     text.extend(format!("{} {package} {version} {release} {what} {}\n", layout::began(), placed.directory).bytes());
-    host.write_file(&path, &text)
+    round.write_file(&host, &path, &text);
+    Ok(())
 }
 
-/// Removes the oldest release directories but for the kept ones.
-pub(crate) fn prune(config: &Config, layout: &Layout, placed: &Placed) {
-    let host = host_of(placed);
-    if let Err(error) = prune_one(config, layout, &host, placed) {
-        log::warn(&format!("{}: failed to remove old releases: {error}", host.name()));
+/// Does a round of which nothing depends.
+fn warn(round: Round, doing: &str) {
+    match round.perform() {
+        Ok(came) => {
+            for (host, error) in came.into_iter().filter_map(|(host, result)| Some((host, result.err()?))) {
+                log::warn(&format!("{}: failed to {doing}: {error}", host.name()));
+            }
+        }
+        Err(error) => log::warn(&format!("failed to {doing}: {error}")),
     }
 }
 
-fn prune_one(config: &Config, layout: &Layout, host: &Host, placed: &Placed) -> Result<()> {
+/// Removes the oldest release directories but for the kept ones, from every host.
+pub(crate) fn prune(config: &Config, receipt: &Receipt) {
+    let mut round = rounds::round(config.parallel);
+    for placed in &receipt.hosts {
+        if let Err(error) = prune_one(config, &mut round, &receipt.layout(placed), placed) {
+            log::warn(&format!("{}: failed to list old releases: {error}", placed.host));
+        }
+    }
+    warn(round, "remove old releases");
+}
+
+fn prune_one(config: &Config, round: &mut Round, layout: &Layout, placed: &Placed) -> Result<()> {
+    let host = host_of(placed);
     let names = host.read_dir(&layout.releases())?.into_iter().map(|entry| entry.name).collect();
     for directory in doomed(names, config.keep, placed) {
         log::info(&format!("{}: removing {}", host.name(), layout.release(&directory)));
-        host.remove(&layout.release(&directory))?;
+        round.remove(&host, &layout.release(&directory));
     }
     Ok(())
 }

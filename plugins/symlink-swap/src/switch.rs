@@ -1,74 +1,112 @@
 //! The switch: every host or none.
 
+use crate::batch;
 use crate::config::Config;
 use crate::layout::{self, Layout};
-use crate::{Placed, Receipt, host_of};
-use relrun_sdk::command;
+use crate::{Placed, Receipt, host_of, lay};
 use relrun_sdk::hosts::Host;
-use relrun_sdk::{Error, Result, log};
+use relrun_sdk::rounds::{self, Round};
+use relrun_sdk::{Error, Result, command, log};
 
-/// Switches every host, then runs the commands on each. Where one fails, the hosts that were switched go back.
-pub(crate) fn all(config: &Config, layout: &Layout, receipt: &Receipt) -> Result<()> {
-    for (done, placed) in receipt.hosts.iter().enumerate() {
-        if let Err(error) = point(layout, &host_of(placed), &layout::target_of(&placed.directory)) {
-            let switched = receipt.hosts.get(..done).unwrap_or_default();
-            return Err(go_back(layout, switched, error.context(format!("failed to switch {}", placed.host))));
+/// Switches every host, batch by batch: the links, then the commands, then whether the hosts are well. Where anything fails, all that
+/// were switched go back.
+pub(crate) fn all(config: &Config, receipt: &Receipt) -> Result<()> {
+    let batches = batch::batches(receipt.hosts.len(), config.canary, config.batch.as_deref())?;
+    for (done, range) in batches.iter().enumerate() {
+        let batch = receipt.hosts.get(range.clone()).unwrap_or_default();
+        let switched = receipt.hosts.get(..range.end).unwrap_or_default();
+        if batches.len() > 1 {
+            let names: Vec<&str> = batch.iter().map(|placed| placed.host.as_str()).collect();
+            log::info(&format!("batch {} of {}: {}", done + 1, batches.len(), names.join(", ")));
         }
-        log::info(&format!("{}: {} -> {}", placed.host, layout.current(), layout::target_of(&placed.directory)));
-    }
-    for placed in &receipt.hosts {
-        if let Err(error) = run_after(config, &placed.host) {
-            let error = go_back(layout, &receipt.hosts, error);
-            run_after_again(config, &receipt.hosts);
+        if let Err(error) = point_all(config, receipt, batch) {
+            return Err(go_back(config, receipt, switched, error));
+        }
+        if let Err(error) = run(config, &config.after, batch).and_then(|()| run(config, &config.health, batch)) {
+            let error = go_back(config, receipt, switched, error);
+            // The first failure is what counts, so this one is only logged.
+            if let Err(error) = run(config, &config.after, switched) {
+                log::error(&format!("after going back: {error}"));
+            }
             return Err(error);
         }
     }
     Ok(())
 }
 
+fn point_all(config: &Config, receipt: &Receipt, batch: &[Placed]) -> Result<()> {
+    let mut round = rounds::round(config.parallel);
+    for placed in batch {
+        point(&mut round, &receipt.layout(placed), &host_of(placed), &layout::target_of(&placed.directory));
+    }
+    let mut first = None;
+    for (placed, (_, result)) in batch.iter().zip(round.perform()?) {
+        match result {
+            Ok(()) => {
+                let target = layout::target_of(&placed.directory);
+                log::info(&format!("{}: {} -> {target}", placed.host, receipt.layout(placed).current()));
+            }
+            Err(error) => first = first.or(Some(error.context(format!("failed to switch {}", placed.host)))),
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
+
 /// Points `current` at a target in one step.
-pub(crate) fn point(layout: &Layout, host: &Host, target: &str) -> Result<()> {
-    host.remove(&layout.next())?;
-    host.symlink(target, &layout.next())?;
-    host.rename(&layout.next(), &layout.current())
+fn point(round: &mut Round, layout: &Layout, host: &Host, target: &str) {
+    let (next, current) = (layout.next(), layout.current());
+    round.remove(host, &next).symlink(host, target, &next).rename(host, &next, &current);
 }
 
 /// Points `current` at what it was before, or removes it where it was not there.
-pub(crate) fn point_back(layout: &Layout, placed: &Placed) -> Result<()> {
+pub(crate) fn point_back(round: &mut Round, layout: &Layout, placed: &Placed) {
     match &placed.previous {
-        Some(target) => point(layout, &host_of(placed), target),
-        None => host_of(placed).remove(&layout.current()),
+        Some(target) => point(round, layout, &host_of(placed), target),
+        None => drop(round.remove(&host_of(placed), &layout.current())),
     }
 }
 
-/// Takes the hosts back, and says in the error how that went.
-fn go_back(layout: &Layout, switched: &[Placed], error: Error) -> Error {
+/// Takes back the hosts that serve this release, and says in the error how that went.
+fn go_back(config: &Config, receipt: &Receipt, switched: &[Placed], error: Error) -> Error {
     let mut stuck = Vec::new();
+    let mut round = rounds::round(config.parallel);
     for placed in switched {
-        if let Err(second) = point_back(layout, placed) {
-            log::error(&format!("{}: failed to go back: {second}", placed.host));
-            stuck.push(placed.host.as_str());
+        let layout = receipt.layout(placed);
+        // Of a host whose connection was lost in the switch nobody knows whether it was switched, until it is asked.
+        match lay::current_target(&layout, &host_of(placed)) {
+            Ok(target) if target == placed.previous => {}
+            Ok(_) => point_back(&mut round, &layout, placed),
+            Err(second) => stuck.push((placed.host.clone(), second)),
         }
     }
-    if stuck.is_empty() { error } else { error.context(format!("{} could not go back", stuck.join(", "))) }
-}
-
-/// Runs the commands of `after` on a host.
-pub(crate) fn run_after(config: &Config, host: &str) -> Result<()> {
-    for argv in &config.after {
-        match command::words(argv)?.on_host(host).run()? {
-            0 => {}
-            code => return Err(Error::permanent(format!("{host}: `{}` ended with exit code {code}", argv.join(" ")))),
-        }
+    match round.perform() {
+        Ok(came) => stuck.extend(came.into_iter().filter_map(|(host, result)| Some((host.name().to_owned(), result.err()?)))),
+        Err(second) => return error.context(format!("failed to go back: {second}")),
     }
-    Ok(())
+    for (host, second) in &stuck {
+        log::error(&format!("{host}: failed to go back: {second}"));
+    }
+    let names: Vec<&str> = stuck.iter().map(|(host, _)| host.as_str()).collect();
+    if names.is_empty() { error } else { error.context(format!("{} could not go back ({})", names.join(", "), serving(receipt))) }
 }
 
-/// Runs the commands again on hosts that went back; the first failure is what counts, so these are only logged.
-fn run_after_again(config: &Config, hosts: &[Placed]) {
+/// Says of every host what it serves.
+pub(crate) fn serving(receipt: &Receipt) -> String {
+    let each = receipt.hosts.iter().map(|placed| match lay::current_target(&receipt.layout(placed), &host_of(placed)) {
+        Ok(Some(target)) => format!("{} serves {target}", placed.host),
+        Ok(None) => format!("{} serves nothing", placed.host),
+        Err(_) => format!("{} cannot be asked", placed.host),
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// Runs commands on hosts: on each in turn, on all at once.
+pub(crate) fn run(config: &Config, commands: &[Vec<String>], hosts: &[Placed]) -> Result<()> {
+    let mut round = rounds::round(config.parallel);
     for placed in hosts {
-        if let Err(error) = run_after(config, &placed.host) {
-            log::error(&format!("after going back: {error}"));
+        for argv in commands {
+            round.run(&host_of(placed), command::words(argv)?);
         }
     }
+    round.perform_all()
 }

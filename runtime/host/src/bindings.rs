@@ -23,8 +23,9 @@ wasmtime::component::bindgen!({
         "relrun:plugin/http.response": crate::imports::HttpResponse,
         "relrun:plugin/process.command": crate::imports::Command,
         "relrun:plugin/process.child": crate::imports::Child,
+        "relrun:plugin/rounds.round": crate::imports::Round,
     },
 });
 
 pub use exports::relrun::plugin::step;
-pub use relrun::plugin::{checkpoint, context, hosts, http, kubernetes, log, process, secrets, trees, types};
+pub use relrun::plugin::{checkpoint, context, hosts, http, kubernetes, log, process, rounds, secrets, trees, types};

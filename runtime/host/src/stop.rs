@@ -30,6 +30,11 @@ impl StopSignal {
         self.sender.send_replace(Some(stop));
     }
 
+    /// Returns whether a stop was announced.
+    pub(crate) fn is_announced(&self) -> bool {
+        self.sender.borrow().is_some()
+    }
+
     /// Fails once where a stop was announced and the step does not know.
     pub(crate) fn check(&self) -> Result<(), CallError> {
         match *self.sender.borrow() {

@@ -305,6 +305,9 @@ pub struct HostDecl {
     pub address: Spanned<HostAddress>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// What is set for it alone.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// Where a host is.

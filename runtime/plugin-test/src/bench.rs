@@ -146,7 +146,12 @@ impl Bench {
     pub fn host(mut self, name: &str) -> Self {
         let plain = |text: &str| Spanned::new(text.to_owned(), Span::default());
         let address = HostAddress::Local(self.on_host(name, "/").display().to_string());
-        self.hosts.push(HostDecl { name: plain(name), address: Spanned::new(address, Span::default()), labels: BTreeMap::new() });
+        self.hosts.push(HostDecl {
+            name: plain(name),
+            address: Spanned::new(address, Span::default()),
+            labels: BTreeMap::new(),
+            settings: BTreeMap::new(),
+        });
         self
     }
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -45,7 +45,17 @@ impl Default for SshOptions {
     }
 }
 
-type Slot = Arc<AsyncMutex<Option<Arc<Link>>>>;
+/// How long a failed connection stands for whoever asks next: those who waited for it do not wait for another.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// What is known of one host.
+enum Known {
+    Nothing,
+    Connected(Arc<Link>),
+    Failed(SshError, Instant),
+}
+
+type Slot = Arc<AsyncMutex<Known>>;
 
 /// The connections of one run.
 pub struct Ssh {
@@ -66,15 +76,29 @@ impl Ssh {
     /// # Errors
     /// Where there is none to be had.
     pub async fn link(&self, address: &Address) -> Result<Arc<Link>, SshError> {
-        let slot = Arc::clone(self.links.lock().unwrap_or_else(PoisonError::into_inner).entry(address.clone()).or_default());
+        let slot = self.slot(address);
         let mut slot = slot.lock().await;
-        if let Some(link) = slot.as_ref().filter(|link| link.is_alive()) {
-            return Ok(Arc::clone(link));
+        match &*slot {
+            Known::Connected(link) if link.is_alive() => return Ok(Arc::clone(link)),
+            Known::Failed(error, at) if at.elapsed() < FRESH => return Err(error.clone()),
+            _ => *slot = Known::Nothing,
         }
-        *slot = None;
-        let link = Arc::new(Link::open(&self.options, address, self.socket()?).await?);
-        *slot = Some(Arc::clone(&link));
-        Ok(link)
+        match Link::open(&self.options, address, self.socket()?).await {
+            Ok(link) => {
+                let link = Arc::new(link);
+                *slot = Known::Connected(Arc::clone(&link));
+                Ok(link)
+            }
+            Err(error) => {
+                *slot = Known::Failed(error.clone(), Instant::now());
+                Err(error)
+            }
+        }
+    }
+
+    fn slot(&self, address: &Address) -> Slot {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(links.entry(address.clone()).or_insert_with(|| Arc::new(AsyncMutex::new(Known::Nothing))))
     }
 
     fn socket(&self) -> Result<PathBuf, SshError> {

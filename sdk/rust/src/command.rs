@@ -205,6 +205,10 @@ impl Command {
         backend::command_output(&self)
     }
 
+    pub(crate) fn is_readonly(&self) -> bool {
+        self.readonly
+    }
+
     fn guard(&self) -> Result<()> {
         if self.readonly { Ok(()) } else { guard::mutation() }
     }

@@ -36,6 +36,11 @@ pub fn all() -> Vec<Host> {
     backend::hosts::names().into_iter().map(Host).collect()
 }
 
+/// Returns the hosts that have the labels of a selector: `role=web,zone=a`; an empty one and `*` select all of them.
+pub fn selected(selector: &str) -> Vec<Host> {
+    all().into_iter().filter(|host| host.is_selected(selector)).collect()
+}
+
 /// Names a host, which may be one of a receipt's; whether it is there shows at the first call.
 pub fn named(name: impl Into<String>) -> Host {
     Host(name.into())
@@ -50,6 +55,21 @@ impl Host {
     /// Returns its labels.
     pub fn labels(&self) -> BTreeMap<String, String> {
         backend::hosts::labels_of(&self.0).into_iter().collect()
+    }
+
+    /// Returns what the environment sets for it under this name.
+    pub fn setting(&self, name: &str) -> Option<String> {
+        backend::hosts::setting_of(&self.0, name)
+    }
+
+    /// Returns whether it has the labels of a selector, as phases select environments: `key=value,key=value`.
+    pub fn is_selected(&self, selector: &str) -> bool {
+        let mut wanted = selector.split(',').map(str::trim).filter(|part| !part.is_empty() && *part != "*").peekable();
+        if wanted.peek().is_none() {
+            return true;
+        }
+        let labels = self.labels();
+        wanted.all(|part| part.split_once('=').is_some_and(|(key, value)| labels.get(key).is_some_and(|has| has == value)))
     }
 
     /// Lays a tree into a new directory; what the host already has is not sent again. A half-made one is removed on failure.

@@ -61,6 +61,7 @@ pub mod http;
 pub mod kubernetes;
 pub mod log;
 pub mod need;
+pub mod rounds;
 pub mod secrets;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;

@@ -36,6 +36,18 @@ impl Fake {
         self
     }
 
+    /// Gives a host a label.
+    pub fn label(self, host: &str, key: &str, value: &str) -> Self {
+        world::with(|world| world.labels.push((host.to_owned(), key.to_owned(), value.to_owned())));
+        self
+    }
+
+    /// Sets something for a host.
+    pub fn host_setting(self, host: &str, name: &str, value: &str) -> Self {
+        world::with(|world| world.host_settings.insert((host.to_owned(), name.to_owned()), value.to_owned()));
+        self
+    }
+
     /// Adds a tree of files.
     pub fn tree(self, digest: &str, files: &[(&str, &str)]) -> Self {
         let files = files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();

@@ -1,6 +1,7 @@
 //! `retry`, `continue`, `cancel`: a release that was begun, taken up again from its own record.
 
 use super::apply::apply_with;
+use super::back::BackRequest;
 use super::{ApplyRequest, Taken, Tools, find, read, snapshot};
 use crate::carry::Aim;
 use crate::given::Given;
@@ -42,10 +43,16 @@ impl Resume {
 }
 
 /// Takes a release up again: the one named, or the last.
-pub async fn resume(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, how: Resume) -> Result<RunFinished, EngineError> {
+pub async fn resume(mut tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, how: Resume) -> Result<RunFinished, EngineError> {
     let package = loaded.manifest.package.name.value.to_string();
     let id = find(&tools.workspace, &package, id)?;
-    let release = read(&tools.workspace, &package, id)?;
+    let mut release = read(&tools.workspace, &package, id)?;
+    if how == Resume::Retry {
+        if let Some(still_blocked) = undo_what_could_not_be(&mut tools, &loaded, &release).await? {
+            return Ok(still_blocked);
+        }
+        release = read(&tools.workspace, &package, id)?;
+    }
     if let Some(done) = nothing_left(&release) {
         return Ok(done);
     }
@@ -67,6 +74,22 @@ pub async fn resume(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, how
         check_goes_forward(&taken.release, how)?;
     }
     tools.carry(prepared, survey, taken, secrecy, (run, aim, how.command())).await
+}
+
+/// Goes back first where that failed the last time: a host that was away then may be there now. Returns how it ended where it did not go well.
+async fn undo_what_could_not_be(tools: &mut Tools<'_>, loaded: &Loaded, release: &Release) -> Result<Option<RunFinished>, EngineError> {
+    let blocked = release.environments().into_iter().filter(|name| release.environment(name) == EnvironmentState::UndoFailed);
+    let environments: Vec<String> = blocked.map(str::to_owned).collect();
+    if environments.is_empty() || release.status == Status::Running {
+        return Ok(None);
+    }
+    let request = BackRequest { release: Some(release.start.release), environments, deployment: None };
+    let ended = Box::pin(super::back::undo(tools.again(), loaded.clone(), &request)).await?;
+    if ended.verdict != RunVerdict::Undone {
+        return Ok(Some(ended));
+    }
+    tools.tell(ended);
+    Ok(None)
 }
 
 /// `retry -i K=V`: the next release, of the same manifest with other inputs. What the change does not reach comes from the cache.

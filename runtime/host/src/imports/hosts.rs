@@ -7,10 +7,14 @@ use crate::error::CallError;
 use crate::places::{self, Entry, Existing, Kind, Place};
 use crate::state::State;
 use crate::{Level, LineSource};
+use futures::StreamExt;
 use relrun_ledger::StepKind;
-use relrun_manifest::{Capability, HostDecl};
+use relrun_manifest::{Capability, HostAddress, HostDecl};
 use std::sync::Arc;
 use tracing::Instrument;
+
+/// How many hosts are connected to at once, and worked on where a round does not say: as many unknown callers as an `sshd` lets in is ten.
+pub(super) const AT_ONCE: usize = 8;
 
 /// Whether a call changes the host.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,16 +68,102 @@ impl Attempt {
     }
 }
 
+/// One change of a host's files.
+pub(super) enum Deed {
+    Claim(String),
+    Disclaim(String),
+    MakeDir(String),
+    Upload { digest: String, path: String },
+    Symlink { target: String, path: String },
+    Rename { old: String, new: String },
+    WriteFile { path: String, data: Vec<u8> },
+    Remove(String),
+}
+
+impl Deed {
+    fn call(&self) -> &'static str {
+        match self {
+            Self::Claim(_) => "hosts.claim",
+            Self::Disclaim(_) => "hosts.disclaim",
+            Self::MakeDir(_) => "hosts.make-dir",
+            Self::Upload { .. } => "hosts.upload",
+            Self::Symlink { .. } => "hosts.symlink",
+            Self::Rename { .. } => "hosts.rename",
+            Self::WriteFile { .. } => "hosts.write-file",
+            Self::Remove(_) => "hosts.remove",
+        }
+    }
+}
+
+impl Attempt {
+    /// Changes a host's files.
+    pub(super) async fn change(&self, host: &str, deed: Deed) -> Result<(), CallError> {
+        if let Deed::Upload { digest, path } = deed {
+            return self.upload(host, &digest, path).await;
+        }
+        let (call, name) = (deed.call(), host.to_owned());
+        let work = |place: Arc<dyn Place>| async move {
+            match deed {
+                Deed::Claim(dir) => places::claim(&*place, &name, &dir, &self.mark).await,
+                Deed::Disclaim(dir) => places::disclaim(&*place, &name, &dir, &self.mark).await,
+                Deed::MakeDir(path) => place.make_dir(path).await,
+                Deed::Symlink { target, path } => place.symlink(target, path).await,
+                Deed::Rename { old, new } => place.rename(old, new).await,
+                Deed::WriteFile { path, data } => place.write_file(path, data, Existing::Replaced).await,
+                Deed::Remove(path) => place.remove(path).await,
+                Deed::Upload { .. } => Ok(()),
+            }
+        };
+        self.on(call, host, Does::Change, work).await
+    }
+
+    async fn upload(&self, host: &str, digest: &str, path: String) -> Result<(), CallError> {
+        let files = self.files("hosts")?;
+        let digest = files.tree(digest)?;
+        let blobs = Arc::clone(&files.blobs);
+        let upload = |place: Arc<dyn Place>| async move { place.upload(blobs, digest, path).await };
+        if let Some(sent) = self.on("hosts.upload", host, Does::Change, upload).await? {
+            self.sink.line(Level::Info, LineSource::Plugin, &self.words.mask(&format!("{host}: {sent}")));
+        }
+        Ok(())
+    }
+
+    /// Begins to connect to all hosts that the step may use, so that it does not wait for one after the other. What fails fails again, and is said,
+    /// when the step comes to it.
+    fn connect_ahead(&self) {
+        let mut addresses = Vec::new();
+        for host in self.hosts.iter().filter(|host| self.may_use(host)) {
+            if let HostAddress::Ssh(address) = &host.address.value {
+                addresses.push(address.clone());
+            }
+        }
+        if addresses.len() < 2 {
+            return;
+        }
+        let ssh = Arc::clone(&self.ssh);
+        tokio::spawn(async move {
+            let connected = futures::stream::iter(addresses).map(|address| {
+                let ssh = &ssh;
+                async move { places::link(ssh, &address).await.is_ok() }
+            });
+            let made = connected.buffer_unordered(AT_ONCE).filter(|made| std::future::ready(*made)).count().await;
+            tracing::debug!(made, "connected ahead");
+        });
+    }
+
+    fn may_use(&self, host: &HostDecl) -> bool {
+        let asked = Capability::Host(host.name.value.clone());
+        self.capabilities.iter().any(|granted| granted.covers(&asked))
+    }
+}
+
 impl hosts::Host for State {
     async fn names(&mut self) -> wasmtime::Result<Vec<String>> {
         if self.attempt.kind == StepKind::Pure {
             return Ok(Vec::new());
         }
-        let granted = |host: &&HostDecl| {
-            let asked = Capability::Host(host.name.value.clone());
-            self.attempt.capabilities.iter().any(|granted| granted.covers(&asked))
-        };
-        Ok(self.attempt.hosts.iter().filter(granted).map(|host| host.name.value.clone()).collect())
+        self.attempt.connect_ahead();
+        Ok(self.attempt.hosts.iter().filter(|host| self.attempt.may_use(host)).map(|host| host.name.value.clone()).collect())
     }
 
     async fn labels_of(&mut self, host: String) -> wasmtime::Result<Vec<(String, String)>> {
@@ -83,16 +173,12 @@ impl hosts::Host for State {
         }
     }
 
+    async fn setting_of(&mut self, host: String, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.attempt.host("setting-of", &host, Does::Look).ok().and_then(|found| found.settings.get(&name).cloned()))
+    }
+
     async fn upload(&mut self, host: String, digest: String, path: String) -> Result<(), CallError> {
-        let attempt = &self.attempt;
-        let files = attempt.files("hosts")?;
-        let digest = files.tree(&digest)?;
-        let blobs = Arc::clone(&files.blobs);
-        let upload = |place: Arc<dyn Place>| async move { place.upload(blobs, digest, path).await };
-        if let Some(sent) = attempt.on("hosts.upload", &host, Does::Change, upload).await? {
-            attempt.sink.line(Level::Info, LineSource::Plugin, &attempt.words.mask(&format!("{host}: {sent}")));
-        }
-        Ok(())
+        self.attempt.change(&host, Deed::Upload { digest, path }).await
     }
 
     async fn read_dir(&mut self, host: String, path: String) -> Result<Vec<hosts::Entry>, CallError> {
@@ -106,15 +192,15 @@ impl hosts::Host for State {
     }
 
     async fn make_dir(&mut self, host: String, path: String) -> Result<(), CallError> {
-        self.attempt.on("hosts.make-dir", &host, Does::Change, |place| async move { place.make_dir(path).await }).await
+        self.attempt.change(&host, Deed::MakeDir(path)).await
     }
 
     async fn symlink(&mut self, host: String, target: String, path: String) -> Result<(), CallError> {
-        self.attempt.on("hosts.symlink", &host, Does::Change, |place| async move { place.symlink(target, path).await }).await
+        self.attempt.change(&host, Deed::Symlink { target, path }).await
     }
 
     async fn rename(&mut self, host: String, old: String, new: String) -> Result<(), CallError> {
-        self.attempt.on("hosts.rename", &host, Does::Change, |place| async move { place.rename(old, new).await }).await
+        self.attempt.change(&host, Deed::Rename { old, new }).await
     }
 
     async fn read_file(&mut self, host: String, path: String) -> Result<Vec<u8>, CallError> {
@@ -122,24 +208,19 @@ impl hosts::Host for State {
     }
 
     async fn write_file(&mut self, host: String, path: String, data: Vec<u8>) -> Result<(), CallError> {
-        let write = |place: Arc<dyn Place>| async move { place.write_file(path, data, Existing::Replaced).await };
-        self.attempt.on("hosts.write-file", &host, Does::Change, write).await
+        self.attempt.change(&host, Deed::WriteFile { path, data }).await
     }
 
     async fn remove(&mut self, host: String, path: String) -> Result<(), CallError> {
-        self.attempt.on("hosts.remove", &host, Does::Change, |place| async move { place.remove(path).await }).await
+        self.attempt.change(&host, Deed::Remove(path)).await
     }
 
     async fn claim(&mut self, host: String, dir: String) -> Result<(), CallError> {
-        let (name, mark) = (host.clone(), self.attempt.mark.clone());
-        let claim = |place: Arc<dyn Place>| async move { places::claim(&*place, &name, &dir, &mark).await };
-        self.attempt.on("hosts.claim", &host, Does::Change, claim).await
+        self.attempt.change(&host, Deed::Claim(dir)).await
     }
 
     async fn disclaim(&mut self, host: String, dir: String) -> Result<(), CallError> {
-        let (name, mark) = (host.clone(), self.attempt.mark.clone());
-        let disclaim = |place: Arc<dyn Place>| async move { places::disclaim(&*place, &name, &dir, &mark).await };
-        self.attempt.on("hosts.disclaim", &host, Does::Change, disclaim).await
+        self.attempt.change(&host, Deed::Disclaim(dir)).await
     }
 }
 

@@ -12,12 +12,14 @@ mod http;
 mod kubernetes;
 mod log;
 mod process;
+mod rounds;
 mod secrets;
 mod trees;
 mod wasi_http;
 
 pub use http::{HttpRequest, HttpResponse};
 pub use process::{Child, Command};
+pub use rounds::Round;
 pub use secrets::Secret;
 
 pub(crate) use wasi_http::Hooks;

@@ -1,10 +1,11 @@
 //! `process`: commands on the host machine, each compared with the grants, each held by `relrun-confine`.
 
 use super::{Secret, command, span};
+use crate::attempt::Attempt;
 use crate::bindings::process;
 use crate::bindings::types::Error;
 use crate::error::CallError;
-use crate::state::State;
+use crate::state::{State, Ways};
 use crate::stop::StopSignal;
 use crate::words::{Stream, Words};
 use relrun_confine::ConfineError;
@@ -56,19 +57,16 @@ impl Drop for Running {
     }
 }
 
-impl State {
-    async fn start(&mut self, command: &Resource<Command>) -> Result<Child, CallError> {
-        let command = self.table.get(command)?.clone();
-        let attempt = &self.attempt;
-        attempt.stop.check()?;
-        let files = attempt.files("run")?;
-        let launcher = self.ways.launcher.as_ref();
-        let launcher = launcher.ok_or_else(|| CallError::permanent("this program was set up without a way to run commands"))?;
-        let spec = command::prepare(attempt, files, &command).await?;
-        let start = async { launcher.spawn(&spec).await.map_err(|error| refused(&error)) };
-        let child = attempt.stop.race(start).await?;
-        Ok(Child { child, program: command.program, _running: Running::new(&files.commands) })
-    }
+/// Starts a command that was made.
+pub(super) async fn start(attempt: &Attempt, ways: &Ways, command: Command) -> Result<Child, CallError> {
+    attempt.stop.check()?;
+    let files = attempt.files("run")?;
+    let launcher = ways.launcher.as_ref();
+    let launcher = launcher.ok_or_else(|| CallError::permanent("this program was set up without a way to run commands"))?;
+    let spec = command::prepare(attempt, files, &command).await?;
+    let start = async { launcher.spawn(&spec).await.map_err(|error| refused(&error)) };
+    let child = attempt.stop.race(start).await?;
+    Ok(Child { child, program: command.program, _running: Running::new(&files.commands) })
 }
 
 /// Says an error of the confinement to the plugin.
@@ -86,7 +84,7 @@ pub(super) fn refused(error: &ConfineError) -> CallError {
 
 impl Child {
     /// Waits for the end, what nobody read going to the log. Told to stop, it is ended first.
-    async fn finish(&mut self, words: &Words, stop: &StopSignal) -> Result<i32, CallError> {
+    pub(super) async fn finish(&mut self, words: &Words, stop: &StopSignal) -> Result<i32, CallError> {
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
         let work = async {
             let say = async { tokio::try_join!(say(out, words, Stream::CommandOut), say(err, words, Stream::CommandErr)).map(drop) };
@@ -155,12 +153,14 @@ impl process::HostCommand for State {
 
     async fn run(&mut self, command: Resource<Command>) -> Result<i32, CallError> {
         let span = span("process.run");
-        let mut child = self.start(&command).instrument(span.clone()).await?;
+        let command = self.table.get(&command)?.clone();
+        let mut child = start(&self.attempt, &self.ways, command).instrument(span.clone()).await?;
         child.finish(&self.attempt.words, &self.attempt.stop).instrument(span).await
     }
 
     async fn spawn(&mut self, command: Resource<Command>) -> Result<Resource<Child>, CallError> {
-        let child = self.start(&command).instrument(span("process.spawn")).await?;
+        let command = self.table.get(&command)?.clone();
+        let child = start(&self.attempt, &self.ways, command).instrument(span("process.spawn")).await?;
         Ok(self.table.push(child)?)
     }
 

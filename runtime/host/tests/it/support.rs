@@ -161,6 +161,7 @@ pub(crate) fn host(name: &str, address: HostAddress) -> HostDecl {
         name: Spanned { value: name.to_owned(), span: nowhere },
         address: Spanned { value: address, span: nowhere },
         labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
+        settings: BTreeMap::from([("root".to_owned(), "/srv/a".to_owned())]),
     }
 }
 

@@ -82,7 +82,10 @@ fn read_host(node: &Node, out: &mut Vec<Mistake>) -> Option<HostDecl> {
     }
     let address = node.text(1).and_then(|address| read_address(&address, out));
     let labels = read_labels(node, out);
-    plain.then_some(HostDecl { name, address: address?, labels })
+    let pairs: Vec<_> = node.all("set").filter_map(|set| Some((plain_name(set.text(0), "a setting", out)?, set.text(1)?))).collect();
+    unique(pairs.iter().map(|(key, _)| key), "settings of a host", out);
+    let settings = pairs.into_iter().map(|(key, value)| (key.value, value.value)).collect();
+    plain.then_some(HostDecl { name, address: address?, labels, settings })
 }
 
 fn read_address(address: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<HostAddress>> {

@@ -139,8 +139,15 @@ static DEPLOYMENT: Word = word(
 );
 static LABEL: Word = word("label", Many, args(2, 2, Text, "its key and its value"), &[], No, r#"label "tier" "test""#);
 static SET: Word = word("set", Many, args(1, MANY, Any, "an input's name and its value"), &[], No, r#"set "who" "Stage""#);
-static HOST: Word =
-    word("host", Many, args(2, 2, Text, "its name and its address"), &[], Of(&[&LABEL]), r#"host "web1" "ssh://deploy@10.0.0.4""#);
+static HOST: Word = word(
+    "host",
+    Many,
+    args(2, 2, Text, "its name and its address"),
+    &[],
+    Of(&[&LABEL, &HOST_SET]),
+    r#"host "web1" "ssh://deploy@10.0.0.4""#,
+);
+static HOST_SET: Word = word("set", Many, args(2, 2, Text, "a name and its value"), &[], No, r#"set "root" "/srv/www/shop""#);
 static APPROVAL: Word =
     word("approval", Many, one("the gate's name"), &[prop("not-author", Bool)], No, r#"approval "release-managers" not-author=#true"#);
 

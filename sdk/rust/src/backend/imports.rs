@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 pub(crate) mod context;
 pub(crate) mod hosts;
+pub(crate) mod rounds;
 
 pub(crate) fn log(level: Level, message: &str) {
     let level = match level {

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 
 pub(crate) mod context;
 pub(crate) mod hosts;
+pub(crate) mod rounds;
 
 pub(crate) fn log(level: Level, message: &str) {
     world::with(|world| world.lines.push(format!("{}: {message}", format!("{level:?}").to_lowercase())));

@@ -13,6 +13,9 @@ thread_local! {
 #[derive(Default)]
 pub(crate) struct World {
     pub(crate) hosts: Vec<(String, Files)>,
+    /// Host, key, value.
+    pub(crate) labels: Vec<(String, String, String)>,
+    pub(crate) host_settings: BTreeMap<(String, String), String>,
     pub(crate) trees: BTreeMap<String, Vec<(String, Vec<u8>)>>,
     pub(crate) marks: BTreeMap<(String, String), String>,
     pub(crate) secrets: BTreeMap<String, String>,

@@ -4,7 +4,7 @@ use crate::Result;
 use crate::bindings::relrun::plugin::hosts as wit;
 use crate::hosts::{Entry, FileType};
 
-pub(crate) use wit::{labels_of, names};
+pub(crate) use wit::{labels_of, names, setting_of};
 
 pub(crate) fn upload(host: &str, digest: &str, path: &str) -> Result<()> {
     Ok(wit::upload(host, digest, path)?)

@@ -9,8 +9,12 @@ pub(crate) fn names() -> Vec<String> {
     world::with(|world| world.hosts.iter().map(|(name, _)| name.clone()).collect())
 }
 
-pub(crate) fn labels_of(_host: &str) -> Vec<(String, String)> {
-    Vec::new()
+pub(crate) fn labels_of(host: &str) -> Vec<(String, String)> {
+    world::with(|world| world.labels.iter().filter(|(of, _, _)| of == host).map(|(_, key, value)| (key.clone(), value.clone())).collect())
+}
+
+pub(crate) fn setting_of(host: &str, name: &str) -> Option<String> {
+    world::with(|world| world.host_settings.get(&(host.to_owned(), name.to_owned())).cloned())
 }
 
 pub(crate) fn upload(host: &str, digest: &str, path: &str) -> Result<()> {
