@@ -109,9 +109,14 @@ impl Request {
         self
     }
 
+    /// Returns whether a cluster only tries it.
+    fn is_tried(&self) -> bool {
+        self.cluster.is_some() && self.url.split(['?', '&']).any(|pair| pair == "dryRun=All")
+    }
+
     /// Sends it. A status of 400 or more is a response, not an error.
     pub fn send(self) -> Result<Response> {
-        if !matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS") {
+        if !matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS") && !self.is_tried() {
             guard::mutation()?;
         }
         backend::http_send(&self).map(Response)

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper_util::rt::TokioIo;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -136,7 +137,11 @@ pub(super) async fn within<T>(
 /// Says what an error on the wire means for another try.
 pub(super) fn wire_error(error: &hyper::Error, shown: &str) -> GateError {
     let mut message = format!("the exchange with {shown} failed: {error}");
-    if let Some(cause) = std::error::Error::source(error) {
+    let cause = std::error::Error::source(error);
+    if let Some(end) = cause.and_then(|cause| cause.downcast_ref::<io::Error>()).filter(|end| end.kind() == io::ErrorKind::UnexpectedEof) {
+        tracing::debug!(%end, "the other side is gone");
+        message = format!("the connection to {shown} broke off");
+    } else if let Some(cause) = cause {
         message = format!("{message}: {cause}");
     }
     if error.is_parse() || error.is_user() { GateError::permanent(message) } else { GateError::transient(message) }
