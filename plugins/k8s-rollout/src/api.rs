@@ -131,7 +131,7 @@ impl Api {
     pub(crate) fn last_lines(&self, pod: &str, container: &str) -> Option<String> {
         let path = format!("/api/v1/namespaces/{}/pods/{pod}/log?container={}&tailLines=10", self.namespace(), encoded(container));
         let mut response = self.namespace.request("GET", &path).send().ok()?;
-        if response.status() != 200 { None } else { response.text().ok() }
+        if response.status() == 200 { response.text().ok() } else { None }
     }
 
     /// Applies an object, or has the server try it.
@@ -185,7 +185,7 @@ impl Api {
     }
 
     fn once(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(Answer, Option<Duration>)> {
-        let mut request = self.namespace.request(method, path).header("accept", "application/json").timeout(Duration::from_secs(60));
+        let mut request = self.namespace.request(method, path).header("accept", "application/json").timeout(Duration::from_mins(1));
         if let Some(body) = body {
             request = request.header("content-type", "application/apply-patch+yaml").body(serde_json::to_vec(body)?);
         }

@@ -76,7 +76,7 @@ impl Config {
         if self.field_manager.len() > 128 || !self.field_manager.chars().all(|c| c.is_ascii_graphic()) {
             return Err(Error::invalid("a field-manager is at most 128 letters without spaces"));
         }
-        for path in self.manifest.iter().filter(|path| path.split('/').any(|part| part == "..")) {
+        if let Some(path) = self.manifest.iter().find(|path| path.split('/').any(|part| part == "..")) {
             return Err(Error::invalid(format!("manifest {path:?} leads out of /in")));
         }
         for key in self.set.keys() {

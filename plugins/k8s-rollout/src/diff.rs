@@ -19,10 +19,9 @@ pub(crate) fn bare(object: &Value) -> Value {
         notes.remove(mark::MARK);
         notes.remove("deployment.kubernetes.io/revision");
     }
-    if bare["metadata"]["annotations"].as_object().is_some_and(Map::is_empty) {
-        if let Some(metadata) = bare.get_mut("metadata").and_then(Value::as_object_mut) {
-            metadata.remove("annotations");
-        }
+    let is_empty = bare["metadata"]["annotations"].as_object().is_some_and(Map::is_empty);
+    if let Some(metadata) = bare.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| is_empty) {
+        metadata.remove("annotations");
     }
     bare
 }

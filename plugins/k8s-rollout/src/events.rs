@@ -45,9 +45,9 @@ impl Events {
             let (reason, message) = (text(&event["reason"]), text(&event["message"]));
             let line = format!("{}/{}: {reason}: {}", text(&about["kind"]), text(&about["name"]), message.trim());
             if event["type"] == "Warning" {
-                log::warn(&line)
+                log::warn(&line);
             } else {
-                log::info(&line)
+                log::info(&line);
             }
             if reason == "FailedCreate"
                 && ["exceeded quota", "denied the request", "is forbidden"].iter().any(|word| message.contains(word))

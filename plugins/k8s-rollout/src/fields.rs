@@ -74,10 +74,8 @@ fn element(item: &Value, known: &Map<String, Value>) -> Option<Value> {
                 }
                 return Some(kept);
             }
-        } else if let Some(text) = name.strip_prefix("v:") {
-            if serde_json::from_str::<Value>(text).is_ok_and(|value| value == *item) {
-                return Some(item.clone());
-            }
+        } else if name.strip_prefix("v:").and_then(|text| serde_json::from_str::<Value>(text).ok()).is_some_and(|value| value == *item) {
+            return Some(item.clone());
         }
     }
     None

@@ -125,7 +125,7 @@ impl Plugin for Rollout {
             match &wanted.live {
                 None => changes.push(Change::new(format!("would make {shown}")).detail(detail())),
                 Some(live) if !diff::is_same(live, &answer.body) => {
-                    changes.push(Change::new(format!("would change {shown}")).detail(detail()))
+                    changes.push(Change::new(format!("would change {shown}")).detail(detail()));
                 }
                 Some(_) => {}
             }
@@ -200,7 +200,7 @@ fn drift(receipt: &Receipt) -> Result<Vec<Change>> {
             continue;
         }
         let Some(applied) = &entry.applied else {
-            if fields::owned(&live, &receipt.manager).as_object().is_none_or(|owned| owned.is_empty()) {
+            if fields::owned(&live, &receipt.manager).as_object().is_none_or(relrun_sdk::serde_json::Map::is_empty) {
                 drifted.push(Change::new(format!("{shown} was taken over by another")));
             }
             continue;

@@ -29,15 +29,12 @@ impl<'a> Place<'a> {
         let mut rest = path;
         while !rest.is_empty() {
             let item = rest.strip_prefix('[');
-            let (part, after) = match item {
-                Some(inner) => {
-                    let (name, after) = inner.split_once(']').ok_or_else(|| wrong("a `[` is not closed"))?;
-                    (Part::Item(name), after)
-                }
-                None => {
-                    let end = rest.find(['.', '[']).unwrap_or(rest.len());
-                    (Part::Field(&rest[..end]), &rest[end..])
-                }
+            let (part, after) = if let Some(inner) = item {
+                let (name, after) = inner.split_once(']').ok_or_else(|| wrong("a `[` is not closed"))?;
+                (Part::Item(name), after)
+            } else {
+                let end = rest.find(['.', '[']).unwrap_or(rest.len());
+                (Part::Field(&rest[..end]), &rest[end..])
             };
             if matches!(part, Part::Item("") | Part::Field("")) {
                 return Err(wrong("a part of the path is empty"));
