@@ -263,6 +263,21 @@ impl Asked<'_> {
     }
 }
 
+/// RFC 7396.
+fn merge(value: &mut Value, patch: &Value) {
+    let Some(fields) = patch.as_object() else {
+        *value = patch.clone();
+        return;
+    };
+    for (name, field) in fields {
+        if field.is_null() {
+            value.as_object_mut().map(|object| object.remove(name));
+        } else {
+            merge(&mut value[name], field);
+        }
+    }
+}
+
 fn answer(shared: &Shared, asked: &Asked<'_>, request: &Request) -> Result<(u16, Value), Refusal> {
     let mut world = shared.world();
     let (kind, namespace) = (asked.kind, asked.namespace);
@@ -317,8 +332,13 @@ fn answer(shared: &Shared, asked: &Asked<'_>, request: &Request) -> Result<(u16,
         ("patch", Some(name)) => {
             let place = Place { kind, namespace, name, dry_run };
             let content = request.headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value.as_str());
+            if content == "application/merge-patch+json" {
+                let mut object = world.find(kind.resource, namespace, name).cloned().ok_or_else(|| not_found(kind, name))?;
+                merge(&mut object, &body()?);
+                return world.update(&place, object, manager.unwrap_or("unknown")).map(|(_, object)| (200, object));
+            }
             if content != "application/apply-patch+yaml" {
-                return Err(refuse(415, "UnsupportedMediaType", "the stub takes server-side apply alone", &Value::Null));
+                return Err(refuse(415, "UnsupportedMediaType", "the stub takes server-side apply and merge patches", &Value::Null));
             }
             let manager = manager.ok_or_else(|| {
                 refuse(

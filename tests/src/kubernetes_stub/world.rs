@@ -67,7 +67,7 @@ impl World {
             ticks_to_ready: 2,
             ages: HashMap::new(),
         };
-        for namespace in [super::NAMESPACE, "other"] {
+        for namespace in [super::NAMESPACE, "staging", "other"] {
             let object =
                 json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace }, "status": { "phase": "Active" } });
             world.put("namespaces", "", namespace, object);
