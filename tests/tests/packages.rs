@@ -64,8 +64,10 @@ fn good(ran: Ran) -> String {
 
 fn refused(ran: &Ran, texts: &[&str]) {
     assert_eq!(ran.code, 2, "{}", ran.output);
+    // What is long is broken into lines where it is shown.
+    let one_line = ran.output.replace("│ ", "").split_whitespace().collect::<Vec<_>>().join(" ");
     for text in texts {
-        assert!(ran.output.contains(text), "it should say {text:?}:\n{}", ran.output);
+        assert!(one_line.contains(text), "it should say {text:?}:\n{}", ran.output);
     }
 }
 
@@ -255,4 +257,131 @@ fn packages_that_no_release_was_taken_from_can_go() {
     assert!(whole.contains("done"), "{whole}");
     assert_eq!(there.read(".relrun/packages/acme/shop/index.json").matches("application/vnd.oci.image.manifest").count(), 3);
     assert_ne!(there.relrun(&["apply", "acme/shop@1.4.1", "-e", "staging"]).code, 0);
+}
+
+fn key(project: &Sandbox, name: &str, kind: &[&str]) -> std::path::PathBuf {
+    let file = project.path(name);
+    let made = Command::new("ssh-keygen").args(["-q", "-N", "", "-C", "", "-f"]).arg(&file).args(kind).status();
+    assert!(made.expect("ssh-keygen is there: cargo xtask setup installs it").success());
+    file
+}
+
+fn signers(project: &Sandbox, lines: &[(&str, &std::path::Path)]) {
+    let line = |(principal, key): &(&str, &std::path::Path)| {
+        let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+        format!("{principal} namespaces=\"relrun-provenance\" {public}")
+    };
+    project.write("ops/signers", &lines.iter().map(line).collect::<String>());
+}
+
+/// Adds a policy to a project's relrun.kdl.
+fn policy(project: &Sandbox, line: &str) {
+    let text = project.read("relrun.kdl");
+    project.write("relrun.kdl", &format!("{text}policy {{ {line} }}\n"));
+}
+
+#[test]
+fn what_policy_wants_signed_comes_in_signed_or_not_at_all() {
+    let registry = Registry::start();
+    let here = registry.sources("one");
+    let ana = key(&here, "ana", &["-t", "ed25519"]);
+    let ben = key(&here, "ben", &["-t", "ecdsa", "-b", "384"]);
+    let rsa = key(&here, "rsa", &["-t", "rsa"]);
+    good(here.relrun(&["apply", "-e", "staging"]));
+    refused(&here.relrun(&["push", "--sign", "no-such-file"]), &["the signing key no-such-file cannot be read"]);
+    refused(&here.relrun(&["push", "--sign", rsa.to_str().unwrap()]), &["does not sign"]);
+    let unsigned = digest(&good(here.relrun(&["push"])));
+
+    let there = registry.project();
+    policy(&there, r#"packages "acme/*" signers="ops/signers""#);
+    let asks = |words: &[&str], texts: &[&str]| refused(&there.relrun(words), texts);
+    let ways: [&[&str]; 3] =
+        [&["pull", "acme/shop@1.4.0"], &["apply", "acme/shop@latest", "-e", "staging"], &["plan", "acme/shop@1.4.0", "-e", "staging"]];
+    for words in ways {
+        asks(words, &["may not come in", "it is not signed", "relrun push --sign"]);
+    }
+    assert!(!there.path(".relrun/packages/acme/shop/index.json").exists(), "nothing of it was kept");
+
+    // Signed by somebody whom the file does not name, or for something else, it does not come in either.
+    good(here.relrun(&["push", "--sign", ben.to_str().unwrap()]));
+    asks(&["pull", "acme/shop@1.4.0"], &["may not come in", "ops/signers cannot be read"]);
+    signers(&there, &[("ana@example.com", &ana)]);
+    asks(&["pull", "acme/shop@1.4.0"], &["none of the keys of ops/signers signed it"]);
+    signers(&there, &[("ben@example.com", &ben)]);
+    let other = there.read("ops/signers").replace("relrun-provenance", "git");
+    there.write("ops/signers", &other);
+    asks(&["pull", "acme/shop@1.4.0"], &["other namespaces than `relrun-provenance`"]);
+
+    // Signed by one whom it names, the very same package comes in.
+    signers(&there, &[("ana@example.com", &ana)]);
+    let mut signing = registry.sources("one");
+    signing.set("RELRUN_SIGNING_KEY", ana.to_str().unwrap());
+    good(signing.relrun(&["apply", "-e", "staging"]));
+    assert_eq!(digest(&good(signing.relrun(&["push"]))), unsigned, "a signature is about a package, and no part of it");
+    good(there.relrun(&["apply", "acme/shop@1.4.0", "-e", "staging"]));
+    assert_eq!(there.read("hosts/staging/srv/shop/current/index.html"), "one");
+    let attached = registry.inspect(&unsigned.replace(':', "-"));
+    assert!(attached.contains("application/vnd.dsse.envelope.v1+json"), "{attached}");
+
+    // What was pulled is looked at again: a signer who was taken out counts no more, and of several lines each must be met.
+    signers(&there, &[("ben@example.com", &ben)]);
+    good(there.relrun(&["pull", "acme/shop@1.4.0"]));
+    policy_of(&there, r#"packages "acme/*" signers="ops/signers" { principal "ana@example.com" }"#);
+    asks(&["pull", "acme/shop@1.4.0"], &["policy none of them"]);
+    policy_of(&there, r#"packages "other/*" signers="no-such-file""#);
+    good(there.relrun(&["pull", "acme/shop@1.4.0"]));
+}
+
+/// Puts another policy in the place of a project's.
+fn policy_of(project: &Sandbox, line: &str) {
+    let text = project.read("relrun.kdl");
+    let kept: String = text.lines().filter(|line| !line.starts_with("policy")).map(|line| format!("{line}\n")).collect();
+    project.write("relrun.kdl", &kept);
+    policy(project, line);
+}
+
+#[test]
+fn a_signature_for_one_version_lets_no_other_in() {
+    let registry = Registry::start();
+    let here = registry.sources("one");
+    let ana = key(&here, "ana", &["-t", "ed25519"]);
+    good(here.relrun(&["apply", "-e", "staging"]));
+    good(here.relrun(&["package", "--out", "signed", "--sign", ana.to_str().unwrap()]));
+    here.write("src/index.html", "two");
+    good(here.relrun(&["apply", "-e", "staging"]));
+    good(here.relrun(&["package", "--out", "unsigned"]));
+    // Whoever may write into a registry attaches the envelope of the one package to the other.
+    let (signed, unsigned) = (here.path("signed"), here.path("unsigned"));
+    let index: serde_json::Value = serde_json::from_str(&fs::read_to_string(signed.join("index.json")).unwrap()).unwrap();
+    let blob = |layout: &std::path::Path, digest: &str| layout.join("blobs/sha256").join(digest.trim_start_matches("sha256:"));
+    let documents = index["manifests"].as_array().unwrap().iter();
+    let of = |layout: &std::path::Path, digest: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(blob(layout, digest)).unwrap()).unwrap()
+    };
+    let mut about = documents
+        .map(|entry| of(&signed, entry["digest"].as_str().unwrap()))
+        .find(|manifest| manifest["artifactType"] == "application/vnd.dsse.envelope.v1+json")
+        .unwrap();
+    let mut other: serde_json::Value = serde_json::from_str(&fs::read_to_string(unsigned.join("index.json")).unwrap()).unwrap();
+    let package =
+        other["manifests"].as_array().unwrap().iter().find(|entry| entry["annotations"]["org.opencontainers.image.ref.name"] == "1.4.1");
+    about["subject"]["digest"] = package.unwrap()["digest"].clone();
+    about["subject"]["size"] = package.unwrap()["size"].clone();
+    for part in [&about["config"], &about["layers"][0]] {
+        let digest = part["digest"].as_str().unwrap();
+        fs::copy(blob(&signed, digest), blob(&unsigned, digest)).unwrap();
+    }
+    let text = about.to_string();
+    let digest = sha256(text.as_bytes());
+    fs::write(blob(&unsigned, &digest), &text).unwrap();
+    let entry = serde_json::json!({ "mediaType": about["mediaType"], "digest": format!("sha256:{digest}"), "size": text.len() });
+    other["manifests"].as_array_mut().unwrap().push(entry);
+    fs::write(unsigned.join("index.json"), other.to_string()).unwrap();
+
+    let there = registry.project();
+    signers(&there, &[("ana@example.com", &ana)]);
+    policy(&there, r#"packages "*" signers="ops/signers""#);
+    let place = format!("oci-layout:{}:1.4.1", unsigned.display());
+    refused(&there.relrun(&["pull", &place]), &["may not come in", "it is about something else than acme/shop@1.4.1 with this digest"]);
+    good(there.relrun(&["pull", &format!("oci-layout:{}:1.4.0", signed.display())]));
 }

@@ -204,6 +204,9 @@ pub(crate) enum Command {
         /// Write an OCI layout directory, or where it ends in `.tar` one file of it; by default it is kept in the project.
         #[arg(long, value_name = "PATH")]
         out: Option<PathBuf>,
+        /// Sign the provenance with this private key; by default with what `RELRUN_SIGNING_KEY` names.
+        #[arg(long, value_name = "KEYFILE")]
+        sign: Option<PathBuf>,
     },
     /// Pack a release and send it to a registry, where its version never changes.
     Push {
@@ -215,6 +218,9 @@ pub(crate) enum Command {
         /// A tag that moves, such as prod-candidate; may be given more than once.
         #[arg(long, value_name = "NAME")]
         tag: Vec<String>,
+        /// Sign the provenance with this private key; by default with what `RELRUN_SIGNING_KEY` names.
+        #[arg(long, value_name = "KEYFILE")]
+        sign: Option<PathBuf>,
         /// Push although the work tree was dirty, or its commit was pushed already.
         #[arg(long)]
         force: bool,

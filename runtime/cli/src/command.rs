@@ -57,8 +57,10 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
             run::errand(cli, manifest, &request, run).await
         }
         Command::Release(args) => release::release(cli, args).await,
-        Command::Package { at, out } => package::package(cli, at, out.as_deref()).await,
-        Command::Push { at, to, tag, force, lock_wait } => package::push(cli, at, to.as_deref(), tag, *force, *lock_wait).await,
+        Command::Package { at, out, sign } => package::package(cli, at, out.as_deref(), sign.as_deref()).await,
+        Command::Push { at, to, tag, sign, force, lock_wait } => {
+            package::push(cli, at, to.as_deref(), tag, (sign.as_deref(), *force), *lock_wait).await
+        }
         Command::Pull { package, from } => package::pull(cli, package, from.as_deref()).await,
         Command::Destroy { environment, deployment, manifest, run } => {
             let request = relrun_engine::command::BackRequest {

@@ -10,7 +10,7 @@ mod token;
 use crate::{EngineError, Workspace};
 use relrun_ledger::{Approval, Digest, Release, Signature};
 use relrun_manifest::{Approvers, Environment, Phase};
-pub(crate) use seal::sign;
+pub(crate) use seal::{sign, sign_bytes};
 use signers::Signers;
 use ssh_key::{HashAlg, SshSig};
 use std::collections::BTreeSet;
@@ -18,6 +18,9 @@ pub(crate) use token::{ask_for, verify as verify_token};
 
 /// What SSH signatures under approvals are made for; one that was made for anything else is none.
 pub(crate) const NAMESPACE: &str = "relrun-approval";
+
+/// What keys of allowed signers sign provenances for.
+pub(crate) const PROVENANCE: &str = "relrun-provenance";
 
 /// A gate of an environment or a phase.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,8 +118,7 @@ pub(crate) fn verify(workspace: &Workspace, approvers: &Approvers, text: &str, s
     let key = ssh_key::PublicKey::from(parsed.public_key().clone());
     let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
     let name = approvers.signers.as_deref().ok_or("policy names nobody who signs for this gate: it takes an ID token alone")?;
-    let lines = std::fs::read_to_string(workspace.root.join(name)).map_err(|error| format!("{name} cannot be read: {error}"))?;
-    let signers = Signers::read(&lines).map_err(|wrong| format!("{name}:{wrong}"))?;
+    let signers = signers_in(workspace, name)?;
     let principal = signers
         .principal(key.key_data(), NAMESPACE, workspace.now, &approvers.principals)
         .map_err(|why| format!("{name} {why}").replace("{key}", &fingerprint))?;
@@ -124,4 +126,31 @@ pub(crate) fn verify(workspace: &Workspace, approvers: &Approvers, text: &str, s
         return Err(format!("the signature of {principal} is for something else than this release, gate, comment and plan"));
     }
     Ok(Signature { principal, key: fingerprint, text: signature.trim().to_owned() + "\n" })
+}
+
+fn signers_in(workspace: &Workspace, file: &str) -> Result<Signers, String> {
+    let lines = std::fs::read_to_string(workspace.root.join(file)).map_err(|error| format!("{file} cannot be read: {error}"))?;
+    Signers::read(&lines).map_err(|wrong| format!("{file}:{wrong}"))
+}
+
+/// Returns whose signature is over these bytes, among the allowed signers of a file as they are now.
+pub(crate) fn signer_of(
+    workspace: &Workspace,
+    (file, principals): (&str, &[String]),
+    namespace: &str,
+    bytes: &[u8],
+    signature: &[u8],
+) -> Result<String, String> {
+    let signers = signers_in(workspace, file)?;
+    let Some(key) = signers.keys().find(|key| seal::holds_bytes(key, bytes, signature)) else {
+        return Err(format!("none of the keys of {file} signed it"));
+    };
+    let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+    let principal = signers.principal(key, namespace, workspace.now, principals);
+    principal.map_err(|why| format!("{file} {why}").replace("{key}", &fingerprint))
+}
+
+/// Whether a name fits a pattern, in which `*` stands for any run of characters and `?` for one.
+pub(crate) fn matches_pattern(pattern: &str, name: &str) -> bool {
+    signers::matches(pattern.as_bytes(), name.as_bytes())
 }

@@ -18,6 +18,7 @@ mod rollback;
 mod same;
 mod settings;
 mod settle;
+mod signed;
 mod start;
 mod sweep;
 

@@ -134,6 +134,8 @@ pub struct Policy {
     pub refuse_in_place: bool,
     /// Who approves which gate, with a signature.
     pub approvers: Vec<crate::Approvers>,
+    /// Who must have signed which packages.
+    pub packages: Vec<crate::PackageSigners>,
     /// When nothing is deployed where.
     pub freezes: Vec<crate::Freeze>,
 }

@@ -28,8 +28,8 @@ pub use freeze::{Freeze, Window};
 pub use input::{InputError, check_input_value, parse_input_value, scalar_to_json};
 pub use model::{
     Approvers, ClaimRule, ConfigNode, DeploymentDecl, Environment, Gate, HostAddress, HostDecl, Input, InputType, Limits, Manifest,
-    Metadata, Notify, Occasion, OnFailure, Package, PackageName, Phase, PluginDecl, PluginSource, Project, Reads, ReadsFrom, RegistryDecl,
-    Retry, Role, Scalar, Secret, SecretSource, Selector, Setting, StateSetting, Step, TokenRule, Writes,
+    Metadata, Notify, Occasion, OnFailure, Package, PackageName, PackageSigners, Phase, PluginDecl, PluginSource, Project, Reads,
+    ReadsFrom, RegistryDecl, Retry, Role, Scalar, Secret, SecretSource, Selector, Setting, StateSetting, Step, TokenRule, Writes,
 };
 pub use parse::{parse, parse_project};
 pub use span::{Span, Spanned};

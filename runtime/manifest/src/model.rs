@@ -63,6 +63,17 @@ pub struct Approvers {
     pub tokens: Vec<TokenRule>,
 }
 
+/// A `packages` line of a policy: who must have signed the packages that come in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageSigners {
+    /// The packages' names: `*` stands for any run of characters, `?` for one.
+    pub packages: Spanned<String>,
+    /// The file of allowed signers, relative to the project's root.
+    pub signers: String,
+    /// Who of them; empty: all.
+    pub principals: Vec<String>,
+}
+
 /// A `token` of `approvers`: whose ID tokens pass a gate, and what they must say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRule {

@@ -5,13 +5,15 @@
 //! meant, and trusts nothing that came from elsewhere: what a package says that it holds is compared with what came.
 
 mod bill;
+mod envelope;
 mod pack;
 mod provenance;
 mod record;
 mod unpack;
 
+pub use envelope::{Envelope, EnvelopeSignature, attach_envelope, envelopes, is_provenance_of, signed_bytes};
 pub use pack::{Contents, pack};
-pub use provenance::{Built, Source, provenance};
+pub use provenance::{Built, Source, provenance, statement};
 pub use record::{ARTIFACT_TYPE, Attached, PackageRecord, PackedStep, version_tag};
 pub use unpack::{Package, PackageLimits};
 

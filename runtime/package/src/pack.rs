@@ -60,7 +60,7 @@ pub fn pack(contents: &Contents<'_>) -> Result<(Artifact, Artifact), PackageErro
 /// Makes the artifact of a document about a package.
 pub(crate) fn attach(what: Attached, package: &Artifact, document: Bytes) -> Result<Artifact, PackageError> {
     let mut annotations = BTreeMap::new();
-    if what == Attached::Provenance {
+    if what != Attached::Bill {
         annotations.insert("in-toto.io/predicate-type".to_owned(), crate::provenance::PREDICATE.to_owned());
     }
     let plan = ArtifactPlan {

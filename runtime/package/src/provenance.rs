@@ -3,6 +3,7 @@
 use crate::PackageError;
 use crate::pack::attach;
 use crate::record::{Attached, PackageRecord};
+use bytes::Bytes;
 use relrun_ledger::{Actor, Git, Release, StepState, Timestamp};
 use relrun_registry::{Artifact, canonical_json};
 use serde_json::{Value, json};
@@ -28,8 +29,13 @@ pub struct Source<'a> {
     pub repository: Option<&'a str>,
 }
 
-/// Makes the provenance of a package. All times in it are the ledger's, so that it can be made again.
+/// Makes the provenance of a package, in an artifact about it.
 pub fn provenance(record: &PackageRecord, package: &Artifact, built: Built<'_>, source: Source<'_>) -> Result<Artifact, PackageError> {
+    attach(Attached::Provenance, package, statement(record, package, built, source)?)
+}
+
+/// Makes the statement of a package's provenance. All times in it are the ledger's, so that it can be made again.
+pub fn statement(record: &PackageRecord, package: &Artifact, built: Built<'_>, source: Source<'_>) -> Result<Bytes, PackageError> {
     let start = &built.release.start;
     let statement = json!({
         "_type": "https://in-toto.io/Statement/v1",
@@ -60,7 +66,7 @@ pub fn provenance(record: &PackageRecord, package: &Artifact, built: Built<'_>, 
             },
         },
     });
-    attach(Attached::Provenance, package, canonical_json(&statement)?)
+    Ok(canonical_json(&statement)?)
 }
 
 /// A CI job is a builder that others can look at; everything else is somebody's machine.

@@ -138,6 +138,8 @@ pub enum Attached {
     Bill,
     /// The provenance, SLSA in an in-toto statement.
     Provenance,
+    /// The same in an envelope that somebody signed.
+    Envelope,
 }
 
 impl Attached {
@@ -146,6 +148,7 @@ impl Attached {
         match self {
             Self::Bill => "application/vnd.cyclonedx+json",
             Self::Provenance => "application/vnd.in-toto+json",
+            Self::Envelope => "application/vnd.dsse.envelope.v1+json",
         }
     }
 }

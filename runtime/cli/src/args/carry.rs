@@ -45,6 +45,9 @@ pub(crate) struct ReleaseArgs {
     /// A tag that moves, such as prod-candidate; may be given more than once.
     #[arg(long, value_name = "NAME")]
     pub(crate) tag: Vec<String>,
+    /// Sign the provenance with this private key; by default with what `RELRUN_SIGNING_KEY` names.
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) sign: Option<PathBuf>,
     /// Tag the commit with the version, as v1.4.2.
     #[arg(long)]
     pub(crate) git_tag: bool,

@@ -62,9 +62,9 @@ fn read(text: &str) -> Result<PackageReference, EngineError> {
     })
 }
 
-pub(super) async fn package(cli: &Cli, at: &Release, out: Option<&Path>) -> Result<Exit, EngineError> {
+pub(super) async fn package(cli: &Cli, at: &Release, out: Option<&Path>, sign: Option<&Path>) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
-    let packed = pack(&opened, at.id)?;
+    let packed = pack(&opened, at.id, sign)?;
     let Some(out) = out else {
         keep(cli, &opened, &packed).await?;
         return Ok(Exit::Done);
@@ -91,10 +91,24 @@ pub(super) async fn keep(cli: &Cli, opened: &Opened, packed: &Packed) -> Result<
     say(cli, packed, "packed", &layout.place().to_string(), &packed.digest())
 }
 
-pub(super) fn pack(opened: &Opened, id: Option<ReleaseId>) -> Result<Packed, EngineError> {
+/// Packs a release, and signs its provenance with the key that is named, or that the environment names.
+pub(super) fn pack(opened: &Opened, id: Option<ReleaseId>, sign: Option<&Path>) -> Result<Packed, EngineError> {
     let repository = super::git::origin(&opened.loaded.directory);
-    command::package(&opened.workspace, &opened.loaded, id, repository.as_deref())
+    let named = std::env::var_os(SIGNING_KEY).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|error| {
+            EngineError::input(
+                format!("the signing key {} cannot be read: {error}", path.display()),
+                "name a private key in OpenSSH's form",
+            )
+        })
+    };
+    let key = sign.or(named.as_deref()).map(read).transpose()?;
+    command::package(&opened.workspace, &opened.loaded, id, repository.as_deref(), key.as_deref())
 }
+
+/// The variable that names the private key which provenances are signed with.
+const SIGNING_KEY: &str = "RELRUN_SIGNING_KEY";
 
 /// Where packages are sent, and which tags are moved there.
 pub(super) struct Sending {
@@ -141,12 +155,12 @@ pub(super) async fn push(
     at: &Release,
     to: Option<&str>,
     tags: &[String],
-    force: bool,
+    (sign, force): (Option<&Path>, bool),
     lock_wait: Duration,
 ) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
     let sending = Sending::new(&opened, to, tags).await?;
-    let packed = pack(&opened, at.id)?;
+    let packed = pack(&opened, at.id, sign)?;
     sending.send(cli, &opened, &packed, force, lock_wait).await?;
     Ok(Exit::Done)
 }

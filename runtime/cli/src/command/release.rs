@@ -45,7 +45,7 @@ pub(super) async fn release(cli: &Cli, args: &ReleaseArgs) -> Result<Exit, Engin
         return Ok(Exit::Done);
     }
     let opened = Opened::new(cli, &args.manifest.path, Access::Write)?;
-    let packed = package::pack(&opened, Some(id))?;
+    let packed = package::pack(&opened, Some(id), args.sign.as_deref())?;
     match &sending {
         Some(sending) => sending.send(cli, &opened, &packed, args.force, args.run.lock_wait).await?,
         None => package::keep(cli, &opened, &packed).await?,

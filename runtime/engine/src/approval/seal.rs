@@ -63,12 +63,43 @@ fn fixed(signature: &[u8], width: usize) -> Result<Vec<u8>, String> {
     if reader.is_empty() { Ok(out) } else { Err(broken()) }
 }
 
+/// Says whether a plain signature, without SSH's own wrapping, is over these bytes: what other programs check with the public key alone.
+pub(super) fn holds_bytes(key: &KeyData, bytes: &[u8], signature: &[u8]) -> bool {
+    match key {
+        KeyData::Ed25519(key) => check(&ring_signature::ED25519, &key.0, bytes, signature),
+        KeyData::Ecdsa(EcdsaPublicKey::NistP256(key)) => check(&ring_signature::ECDSA_P256_SHA256_ASN1, key.as_bytes(), bytes, signature),
+        KeyData::Ecdsa(EcdsaPublicKey::NistP384(key)) => check(&ring_signature::ECDSA_P384_SHA384_ASN1, key.as_bytes(), bytes, signature),
+        _ => false,
+    }
+}
+
+/// Signs bytes plainly. Returns the key's fingerprint and the signature: of ECDSA in ASN.1.
+pub(crate) fn sign_bytes(key: &str, bytes: &[u8]) -> Result<(String, Vec<u8>), String> {
+    let key = private(key)?;
+    let signature = match key.key_data() {
+        KeypairData::Ed25519(pair) => {
+            let pair = Ed25519KeyPair::from_seed_unchecked(pair.private.as_ref()).map_err(|error| error.to_string())?;
+            pair.sign(bytes).as_ref().to_vec()
+        }
+        KeypairData::Ecdsa(EcdsaKeypair::NistP256 { public, private }) => {
+            raw_ecdsa(&ring_signature::ECDSA_P256_SHA256_ASN1_SIGNING, private.as_ref(), public.as_bytes(), bytes)?
+        }
+        KeypairData::Ecdsa(EcdsaKeypair::NistP384 { public, private }) => {
+            raw_ecdsa(&ring_signature::ECDSA_P384_SHA384_ASN1_SIGNING, private.as_ref(), public.as_bytes(), bytes)?
+        }
+        _ => return Err(format!("a key of kind {} does not sign here: use ed25519, or ECDSA on P-256 or P-384", key.algorithm())),
+    };
+    Ok((key.fingerprint(HashAlg::Sha256).to_string(), signature))
+}
+
+fn private(key: &str) -> Result<PrivateKey, String> {
+    let key = PrivateKey::from_openssh(key).map_err(|error| format!("it is no private key in OpenSSH's form: {error}"))?;
+    if key.is_encrypted() { Err("the key has a passphrase".to_owned()) } else { Ok(key) }
+}
+
 /// Signs a text with a private key in OpenSSH's form.
 pub(crate) fn sign(key: &str, text: &str) -> Result<String, String> {
-    let key = PrivateKey::from_openssh(key).map_err(|error| format!("it is no private key in OpenSSH's form: {error}"))?;
-    if key.is_encrypted() {
-        return Err("the key has a passphrase".to_owned());
-    }
+    let key = private(key)?;
     let failed = |error: ssh_key::Error| format!("the signature cannot be written: {error}");
     let signed = SshSig::signed_data(super::NAMESPACE, HashAlg::Sha512, text.as_bytes()).map_err(failed)?;
     let signature = match key.key_data() {
@@ -92,10 +123,8 @@ pub(crate) fn sign(key: &str, text: &str) -> Result<String, String> {
 }
 
 fn ecdsa(how: &'static ring_signature::EcdsaSigningAlgorithm, private: &[u8], public: &[u8], text: &[u8]) -> Result<Vec<u8>, String> {
-    let random = SystemRandom::new();
-    let pair = EcdsaKeyPair::from_private_key_and_public_key(how, private, public, &random).map_err(|error| error.to_string())?;
-    let fixed = pair.sign(&random, text).map_err(|error| error.to_string())?;
-    let (r, s) = fixed.as_ref().split_at(fixed.as_ref().len() / 2);
+    let fixed = raw_ecdsa(how, private, public, text)?;
+    let (r, s) = fixed.split_at(fixed.len() / 2);
     let mut out = Vec::new();
     for number in [r, s] {
         let number = Mpint::from_positive_bytes(number).map_err(|error| format!("the signature cannot be written: {error}"))?;
@@ -104,4 +133,10 @@ fn ecdsa(how: &'static ring_signature::EcdsaSigningAlgorithm, private: &[u8], pu
         out.extend_from_slice(number.as_bytes());
     }
     Ok(out)
+}
+
+fn raw_ecdsa(how: &'static ring_signature::EcdsaSigningAlgorithm, private: &[u8], public: &[u8], text: &[u8]) -> Result<Vec<u8>, String> {
+    let random = SystemRandom::new();
+    let pair = EcdsaKeyPair::from_private_key_and_public_key(how, private, public, &random).map_err(|error| error.to_string())?;
+    pair.sign(&random, text).map(|signature| signature.as_ref().to_vec()).map_err(|error| error.to_string())
 }

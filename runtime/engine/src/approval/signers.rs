@@ -29,6 +29,11 @@ impl Signers {
         Ok(Self(signers))
     }
 
+    /// Returns every key that the file names.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &KeyData> {
+        self.0.iter().map(|signer| &signer.key)
+    }
+
     /// Returns whose key it is, for this namespace and at this time: the first of `wanted` that its line names, or where nobody is wanted in
     /// particular the line's first principal.
     pub(super) fn principal(&self, key: &KeyData, namespace: &str, now: Timestamp, wanted: &[String]) -> Result<String, String> {
@@ -47,7 +52,7 @@ impl Signers {
             } else if let Some(found) = wanted.iter().find(|wanted| matches_list(&signer.principals, wanted)) {
                 return Ok(found.clone());
             } else {
-                why = format!("names {} for the key {{key}}, and policy none of them for this gate", signer.principals.join(","));
+                why = format!("names {} for the key {{key}}, and policy none of them", signer.principals.join(","));
             }
         }
         Err(why)
@@ -182,7 +187,7 @@ mod tests {
         assert_eq!(now("\"*@example.com, !eve@example.com\" KEY", &["zoe", "ana@example.com"]).unwrap(), "ana@example.com");
         assert_eq!(
             now("*@example.com,!eve@example.com KEY", &["eve@example.com"]).unwrap_err(),
-            "names *@example.com,!eve@example.com for the key {key}, and policy none of them for this gate"
+            "names *@example.com,!eve@example.com for the key {key}, and policy none of them"
         );
     }
 

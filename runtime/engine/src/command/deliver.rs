@@ -64,6 +64,15 @@ pub async fn pull(
     let limits = PackageLimits::default();
     let package = Package::open(from, name, limits).await?;
     asked.map_or(Ok(()), |asked| check_is_asked(&package, asked))?;
+    let signed_by = super::signed::check(workspace, from, &package).await?;
+    if !signed_by.is_empty() {
+        tracing::info!(
+            package = package.record.package,
+            version = package.record.version,
+            ?signed_by,
+            "the package is signed as policy asks"
+        );
+    }
     let digest = Name::Digest(package.manifest.digest().clone());
     let layout = Layout::at(kept(workspace, &package.record.package));
     let own: &dyn Repository = &layout;

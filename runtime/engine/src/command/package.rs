@@ -8,7 +8,7 @@ use crate::locks::{Locks, Patience};
 use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_ledger::{Event, PackageDigest, Release, ReleaseId, StepId, StepState, Summary};
 use relrun_manifest::Namespace;
-use relrun_package::{Built, Contents, PackageRecord, PackedStep, version_tag};
+use relrun_package::{Built, Contents, Envelope, PackageRecord, PackedStep, version_tag};
 use relrun_registry::{Artifact, Name, PushAs, Repository, Tag, Transfer};
 use relrun_store::LockKey;
 use std::collections::BTreeSet;
@@ -40,8 +40,15 @@ impl Packed {
     }
 }
 
-/// Packs a release: the one named, or the last that was made here. `repository` is where the source's repository is, where it says so.
-pub fn package(workspace: &Workspace, loaded: &Loaded, id: Option<ReleaseId>, repository: Option<&str>) -> Result<Packed, EngineError> {
+/// Packs a release: the one named, or the last that was made here. `repository` is where the source's repository is, where it says so; `key` is a
+/// private key in OpenSSH's form that the provenance is signed with.
+pub fn package(
+    workspace: &Workspace,
+    loaded: &Loaded,
+    id: Option<ReleaseId>,
+    repository: Option<&str>,
+    key: Option<&str>,
+) -> Result<Packed, EngineError> {
     let name = loaded.manifest.package.name.value.to_string();
     let summaries = super::summaries(workspace, &name)?;
     // Without a name the last one that was made here is meant, whatever was brought somewhere since.
@@ -58,7 +65,17 @@ pub fn package(workspace: &Workspace, loaded: &Loaded, id: Option<ReleaseId>, re
         .map_err(EngineError::from)?;
     let ledger = workspace.runs.ledger_id()?;
     let source = relrun_package::Source { git: release.start.git.as_ref(), repository };
-    let provenance = relrun_package::provenance(&record, &artifact, Built { release: &release, ledger: &ledger }, source)?;
+    let built = Built { release: &release, ledger: &ledger };
+    let provenance = match key {
+        None => relrun_package::provenance(&record, &artifact, built, source)?,
+        Some(key) => {
+            let statement = relrun_package::statement(&record, &artifact, built, source)?;
+            let (keyid, signature) = crate::approval::sign_bytes(key, &relrun_package::signed_bytes(&statement)).map_err(|why| {
+                EngineError::input(format!("this key does not sign: {why}"), "make one: `ssh-keygen -t ed25519 -N '' -f FILE`")
+            })?;
+            relrun_package::attach_envelope(&artifact, &Envelope::new(&statement, keyid, &signature))?
+        }
+    };
     Ok(Packed { release: release.start.release, record, artifact, attached: vec![bill, provenance], made: Box::new(release), scratch })
 }
 

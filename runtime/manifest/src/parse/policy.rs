@@ -4,12 +4,13 @@ use super::phase::read_selector;
 use super::tree::Node;
 use super::{step, unique};
 use crate::freeze::{self, Freeze};
-use crate::{Approvers, ClaimRule, Mistake, Policy, Spanned, TokenRule, nearest};
+use crate::{Approvers, ClaimRule, Mistake, PackageSigners, Policy, Spanned, TokenRule, nearest};
 
 pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Policy {
     let allow = node.child("allow").map(|allow| step::read_grants(&allow.children, out).into_iter().map(|line| line.value).collect());
     let mut policy = Policy { allow, ..Policy::default() };
     policy.approvers = node.all("approvers").filter_map(|child| read_approvers(child, out)).collect();
+    policy.packages = node.all("packages").filter_map(|child| read_packages(child, out)).collect();
     policy.freezes = node.all("freeze").filter_map(|child| read_freeze(child, out)).collect();
     unique(policy.approvers.iter().map(|approvers| &approvers.gate), "lists of approvers for", out);
     for word in node.all("refuse").flat_map(Node::texts) {
@@ -38,9 +39,8 @@ fn read_approvers(node: &Node, out: &mut Vec<Mistake>) -> Option<Approvers> {
         );
     }
     let signers = node.prop_text("signers");
-    if let Some(signers) = signers.as_ref().filter(|signers| signers.value.is_empty()) {
-        let mistake = Mistake::new("relrun::manifest::signers", signers.span, "there is no file without a name");
-        out.push(mistake.help("name a file of allowed signers, as git and ssh-keygen read it, relative to the project's root"));
+    if let Some(signers) = &signers {
+        check_file(signers, out);
     }
     let principals: Vec<Spanned<String>> = node.all("principal").flat_map(Node::texts).collect();
     if let Some(principal) = principals.first().filter(|_| signers.is_none()) {
@@ -55,6 +55,21 @@ fn read_approvers(node: &Node, out: &mut Vec<Mistake>) -> Option<Approvers> {
     let tokens = node.all("token").filter_map(|child| read_token(child, out)).collect();
     let principals = principals.into_iter().map(|principal| principal.value).collect();
     Some(Approvers { gate, signers: signers.map(|signers| signers.value), principals, tokens })
+}
+
+fn read_packages(node: &Node, out: &mut Vec<Mistake>) -> Option<PackageSigners> {
+    let packages = node.text(0)?;
+    let signers = node.prop_text("signers")?;
+    check_file(&signers, out);
+    let principals = node.all("principal").flat_map(Node::texts).map(|principal| principal.value).collect();
+    Some(PackageSigners { packages, signers: signers.value, principals })
+}
+
+fn check_file(signers: &Spanned<String>, out: &mut Vec<Mistake>) {
+    if signers.value.is_empty() {
+        let mistake = Mistake::new("relrun::manifest::signers", signers.span, "there is no file without a name");
+        out.push(mistake.help("name a file of allowed signers, as git and ssh-keygen read it, relative to the project's root"));
+    }
 }
 
 /// An issuer signs for everybody that it knows: without a claim that narrows it, anybody's token would do.

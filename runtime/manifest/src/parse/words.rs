@@ -232,7 +232,8 @@ static REGISTRY_PLACE: Word = word(
     r#"registry "oci://registry.example.com""#,
 );
 static STATE: Word = word("state", Once, one("`local` or a folder"), &[], No, r#"state "local""#);
-static POLICY: Word = word("policy", Once, NONE, &[], Of(&[&ALLOW, &REFUSE, &APPROVERS, &FREEZE]), r#"policy { refuse "unconfined" }"#);
+static POLICY: Word =
+    word("policy", Once, NONE, &[], Of(&[&ALLOW, &REFUSE, &APPROVERS, &PACKAGES, &FREEZE]), r#"policy { refuse "unconfined" }"#);
 static ALLOW: Word = word("allow", Once, NONE, &[], Of(CAPABILITIES), r#"allow { run "make" "**" }"#);
 static REFUSE: Word = word("refuse", Many, args(1, MANY, Text, "`unconfined`, `in-place`"), &[], No, r#"refuse "unconfined" "in-place""#);
 static APPROVERS: Word = word(
@@ -242,6 +243,14 @@ static APPROVERS: Word = word(
     &[prop("signers", Text)],
     Of(&[&PRINCIPAL, &TOKEN]),
     r#"approvers "release-managers" signers="ops/allowed_signers""#,
+);
+static PACKAGES: Word = word(
+    "packages",
+    Many,
+    one("which packages"),
+    &[must("signers", Text)],
+    Of(&[&PRINCIPAL]),
+    r#"packages "acme/*" signers="ops/package_signers""#,
 );
 static PRINCIPAL: Word = word("principal", Many, args(1, MANY, Text, "principals"), &[], No, r#"principal "ana@example.com""#);
 static TOKEN: Word = word(
