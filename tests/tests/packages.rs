@@ -335,8 +335,8 @@ fn what_policy_wants_signed_comes_in_signed_or_not_at_all() {
 /// Puts another policy in the place of a project's.
 fn policy_of(project: &Sandbox, line: &str) {
     let text = project.read("relrun.kdl");
-    let kept: String = text.lines().filter(|line| !line.starts_with("policy")).map(|line| format!("{line}\n")).collect();
-    project.write("relrun.kdl", &kept);
+    let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with("policy")).collect();
+    project.write("relrun.kdl", &(kept.join("\n") + "\n"));
     policy(project, line);
 }
 
