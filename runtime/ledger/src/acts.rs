@@ -25,6 +25,9 @@ impl Event {
             | Self::DestroyFinished { .. }
             | Self::DestroyFailed { .. }
             | Self::Described { .. }
+            | Self::DependencyLocked { .. }
+            | Self::DependencyMet { .. }
+            | Self::Offered { .. }
             | Self::Notified { .. }
             | Self::Capability { .. }
             | Self::RunEnded { .. } => None,

@@ -1,9 +1,11 @@
 //! What is written down. The form is frozen by [`crate::LEDGER_VERSION`]: a field may be added with a default, none may change its meaning.
 
+mod dependency;
 mod outcome;
 mod run;
 mod start;
 
+pub use dependency::{Offer, PartOf, Provider, Requirement};
 pub use outcome::{Cause, Failure, FailureKind, Finding, Origin, Outcome};
 pub use run::{Claims, Mark, RunKind, Signature, Verdict};
 pub use start::{Files, Git, OnFailure, PackageDigest, ReleaseKind, Start, StepDecl, StepKind};
@@ -182,6 +184,29 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<String>,
     },
+    /// A version was chosen of a package that it depends on: the release keeps to it from now on.
+    DependencyLocked {
+        /// By which name it is referred to.
+        name: String,
+        /// The version.
+        version: String,
+    },
+    /// What it needs in an environment is there. Its steps there see these values until nothing of it stands there any more.
+    DependencyMet {
+        /// The environment.
+        environment: String,
+        /// By which name it is referred to.
+        name: String,
+        /// What met it.
+        provider: Box<Provider>,
+    },
+    /// What it gives to others in an environment where it is deployed. The last one counts.
+    Offered {
+        /// The environment.
+        environment: String,
+        /// What it gives.
+        offer: Offer,
+    },
     /// A capability was used or refused.
     Capability {
         /// Which step.
@@ -241,6 +266,9 @@ impl Event {
             | Self::Approved { .. }
             | Self::BrokeGlass { .. }
             | Self::Described { .. }
+            | Self::DependencyLocked { .. }
+            | Self::DependencyMet { .. }
+            | Self::Offered { .. }
             | Self::Notified { .. }
             | Self::Published { .. }
             | Self::Marked { .. } => None,

@@ -15,8 +15,8 @@ mod summary;
 pub use acts::acts;
 pub use deployments::{Deployed, Deployments};
 pub use event::{
-    Actor, Cause, Claims, Event, Failure, FailureKind, Files, Finding, Git, Mark, OnFailure, Origin, Outcome, PackageDigest, Record,
-    ReleaseKind, RunKind, Signature, Start, StepDecl, StepKind, Verdict,
+    Actor, Cause, Claims, Event, Failure, FailureKind, Files, Finding, Git, Mark, Offer, OnFailure, Origin, Outcome, PackageDigest, PartOf,
+    Provider, Record, ReleaseKind, Requirement, RunKind, Signature, Start, StepDecl, StepKind, Verdict,
 };
 pub use id::{BadReleaseId, DeploymentKey, Digest, ReleaseId, StepId};
 pub use jiff::Timestamp;

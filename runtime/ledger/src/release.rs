@@ -5,7 +5,8 @@
 
 use crate::names::Names;
 use crate::{
-    Event, Mark, OnFailure, PackageDigest, Record, ReleaseId, RunKind, Start, StepDecl, StepId, StepKind, StepRecord, StepState, Verdict,
+    Event, Mark, Offer, OnFailure, PackageDigest, Provider, Record, ReleaseId, Requirement, RunKind, Start, StepDecl, StepId, StepKind,
+    StepRecord, StepState, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -98,6 +99,12 @@ pub struct Release {
     pub broken_glass: Vec<BrokenGlass>,
     /// What its manifest's `metadata` says of it.
     pub metadata: BTreeMap<String, serde_json::Value>,
+    /// The versions that were chosen of the packages that it depends on, by the name that its steps refer to.
+    pub locked: BTreeMap<String, String>,
+    /// What met its requirements, by environment and by name.
+    pub met: BTreeMap<String, BTreeMap<String, Provider>>,
+    /// What it gave to others in each environment when it was last deployed there.
+    pub offers: BTreeMap<String, Offer>,
     /// Its marks.
     pub marks: BTreeSet<Mark>,
     /// What it was pushed as, and where to: by repository and tag.
@@ -148,6 +155,9 @@ impl Release {
             approved: BTreeMap::new(),
             broken_glass: Vec::new(),
             metadata: BTreeMap::new(),
+            locked: BTreeMap::new(),
+            met: BTreeMap::new(),
+            offers: BTreeMap::new(),
             marks: BTreeSet::new(),
             published: BTreeMap::new(),
             status: Status::Ended(Verdict::Stopped),
@@ -269,6 +279,9 @@ impl Release {
                 Ok(())
             }
             Event::Notified { .. } | Event::CancelAsked { .. } => Ok(()),
+            Event::DependencyLocked { name, version } => self.lock(name, version),
+            Event::DependencyMet { environment, name, provider } => self.meet(environment, name, provider),
+            Event::Offered { environment, offer } => self.offer(environment, offer),
             Event::Published { reference, digest, .. } => {
                 self.published.insert(reference.clone(), digest.clone());
                 Ok(())
@@ -283,6 +296,65 @@ impl Release {
             }
             event => self.change_step(event, record.at),
         }
+    }
+
+    fn lock(&mut self, name: &str, version: &str) -> Result<(), String> {
+        if !matches!(self.start.requires.get(name), Some(Requirement::Package { .. })) {
+            return Err(format!("it depends on no package as {name}"));
+        }
+        match self.locked.get(name) {
+            Some(locked) if locked != version => Err(format!("{name} is locked to {locked} already")),
+            _ => {
+                self.locked.insert(name.to_owned(), version.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    fn meet(&mut self, environment: &str, name: &str, provider: &Provider) -> Result<(), String> {
+        if self.status != Status::Running {
+            return Err("no process holds the release".into());
+        }
+        if !self.start.requires.contains_key(name) {
+            return Err(format!("it requires nothing as {name}"));
+        }
+        if !self.environments().contains(environment) {
+            return Err(format!("it has no step in {environment}"));
+        }
+        if self.met_in(environment).contains_key(name) && !self.may_be_met_anew(environment) {
+            return Err(format!("its steps in {environment} have begun with another {name}"));
+        }
+        self.met.entry(environment.to_owned()).or_default().insert(name.to_owned(), provider.clone());
+        Ok(())
+    }
+
+    fn offer(&mut self, environment: &str, offer: &Offer) -> Result<(), String> {
+        if self.status != Status::Running || self.environment(environment) != EnvironmentState::Deployed {
+            return Err(format!("it is not deployed in {environment}"));
+        }
+        self.offers.insert(environment.to_owned(), offer.clone());
+        Ok(())
+    }
+
+    /// Returns what met its requirements in an environment, by name.
+    pub fn met_in(&self, environment: &str) -> &BTreeMap<String, Provider> {
+        static NOTHING: BTreeMap<String, Provider> = BTreeMap::new();
+        self.met.get(environment).unwrap_or(&NOTHING)
+    }
+
+    /// Whether its steps in an environment may see other values than before: nothing there was made with those of before.
+    pub fn may_be_met_anew(&self, environment: &str) -> bool {
+        self.bound(environment).all(|(_, step)| match step.state {
+            StepState::Waiting | StepState::Failed(_) => !step.may_stand(),
+            StepState::Undone | StepState::Destroyed => true,
+            _ => false,
+        })
+    }
+
+    /// Returns the requirements that nothing meets in an environment yet.
+    pub fn unmet_in(&self, environment: &str) -> impl Iterator<Item = (&str, &Requirement)> {
+        let met = self.met_in(environment);
+        self.start.requires.iter().filter(|(name, _)| !met.contains_key(*name)).map(|(name, requirement)| (name.as_str(), requirement))
     }
 
     /// Returns whether any run was to carry the step forward.
@@ -356,6 +428,11 @@ impl Release {
         let decl = self.start.steps.get(id.index()).ok_or_else(|| format!("there is no step {}", id.0))?;
         if self.status != Status::Running {
             return Err(format!("no process holds the release, and {} would change", decl.label()));
+        }
+        if let (Event::StepStarted { .. }, Some(environment)) = (event, &decl.environment)
+            && let Some((name, _)) = self.unmet_in(environment).next()
+        {
+            return Err(format!("{}: nothing meets {name} in {environment}", decl.label()));
         }
         self.steps[id.index()].change(event, decl, at).map_err(|what| format!("{}: {what}", decl.label()))?;
         let Some(environment) = decl.environment.clone() else { return Ok(()) };

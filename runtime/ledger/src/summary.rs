@@ -1,6 +1,6 @@
 //! What a list shows of a release without folding its whole stream. It is derived, and can be made again at any time.
 
-use crate::{Actor, Digest, EnvironmentState, Mark, Release, ReleaseId, ReleaseKind, Status, StepState};
+use crate::{Actor, Digest, EnvironmentState, Mark, Offer, PartOf, Provider, Release, ReleaseId, ReleaseKind, Status, StepState};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +39,9 @@ pub struct Summary {
     /// The commit that it was made of, where the work tree was just that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// The deployment that it was brought for, as a part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<PartOf>,
 }
 
 /// A release in one environment.
@@ -56,6 +59,12 @@ pub struct EnvironmentSummary {
     /// When the last of what stood there of it was destroyed, and with it whatever was there before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destroyed_at: Option<jiff::Timestamp>,
+    /// What met its requirements there, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub met: BTreeMap<String, Provider>,
+    /// What it gives to others there.
+    #[serde(default, skip_serializing_if = "Offer::is_empty")]
+    pub offer: Offer,
 }
 
 impl Summary {
@@ -81,6 +90,7 @@ impl Summary {
             description: release.start.description.clone(),
             metadata: release.metadata.clone(),
             broke_glass: !release.broken_glass.is_empty(),
+            part_of: release.start.part_of.clone(),
             commit: release.start.git.as_ref().filter(|git| !git.dirty).map(|git| git.commit.clone()),
         }
     }
@@ -95,6 +105,8 @@ impl EnvironmentSummary {
             set: release.start.set.get(name).cloned().unwrap_or_default(),
             deployed_at: release.deployed_at.get(name).copied(),
             destroyed_at: release.destroyed_at.get(name).copied(),
+            met: release.met_in(name).clone(),
+            offer: release.offers.get(name).cloned().unwrap_or_default(),
         }
     }
 }

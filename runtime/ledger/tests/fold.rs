@@ -8,7 +8,11 @@ use relrun_ledger::{Actor, Event, Finding, Mark, Origin, Record, Release, RunKin
 use std::collections::BTreeSet;
 
 fn begin() -> (Release, Vec<Record>) {
-    let first = record(0, Event::ReleaseStarted(Box::new(start(7, decls()))));
+    begin_with(start(7, decls()))
+}
+
+fn begin_with(start: Start) -> (Release, Vec<Record>) {
+    let first = record(0, Event::ReleaseStarted(Box::new(start)));
     (Release::begin(&first).expect("it begins"), vec![first])
 }
 
@@ -47,6 +51,28 @@ proptest! {
             prop_assert_eq!(&again, &release);
         }
         prop_assert_eq!(Summary::of(&Release::fold(&records).expect("legal").expect("begun")), Summary::of(&release));
+    }
+
+    /// Told from the events alone: nothing starts in an environment before all that it needs there is met.
+    #[test]
+    fn no_step_starts_before_what_it_needs_is_there(events in prop::collection::vec(events(7), 1..200)) {
+        let (mut release, _) = begin_with(dependent());
+        let mut met = BTreeSet::new();
+        for event in events {
+            let record = record(release.next_seq, event);
+            if release.apply(&record).is_err() {
+                continue;
+            }
+            match record.event {
+                Event::DependencyMet { environment, name, .. } => drop(met.insert((environment, name))),
+                Event::StepStarted { step, .. } => {
+                    if let Some(environment) = &release.start.steps[step.index()].environment {
+                        prop_assert!(["db", "queue"].iter().all(|name| met.contains(&(environment.clone(), (*name).to_owned()))));
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Told from the events alone, without the fold's states.
@@ -149,4 +175,45 @@ fn what_names_nobody_was_done_by_whoever_holds_the_release() {
     let users: Vec<&str> = relrun_ledger::acts(&records).filter_map(|(_, actor)| Some(actor?.user.as_str())).collect();
     assert_eq!(users, ["ada", "ada", "ada", "bob", "eve", "bob", "eve"]);
     assert!(relrun_ledger::acts(&records[2..3]).all(|(_, actor)| actor.is_none()), "of a part of a stream nobody is made up");
+}
+
+#[test]
+fn what_met_a_requirement_is_kept_until_nothing_made_with_it_stands() {
+    let (mut release, _) = begin_with(dependent());
+    let mut fold = |event: Event| release.apply(&record(release.next_seq, event)).map_err(|illegal| illegal.what);
+    let run = || Event::RunStarted { run: RunKind::Apply, actor: actor(), steps: None };
+    let met = |name: &str, release: u32| {
+        let provider = Box::new(relrun_ledger::Provider { release: relrun_ledger::ReleaseId(release), ..provider(None) });
+        Event::DependencyMet { environment: "staging".into(), name: name.into(), provider }
+    };
+    let web = StepId(3);
+    let begun = || Event::StepStarted { step: web, attempt: 1, config: digest("config") };
+    assert!(fold(met("db", 4)).is_err(), "nobody holds the release");
+    assert_eq!(fold(run()), Ok(()));
+    assert_eq!(fold(begun()), Err("web@staging: nothing meets db in staging".into()));
+    assert_eq!(fold(met("db", 4)), Ok(()));
+    assert_eq!(fold(met("db", 5)), Ok(()), "nothing has begun with the first one");
+    assert_eq!(fold(met("queue", 2)), Ok(()));
+    assert!(fold(met("cache", 2)).is_err(), "nothing is required by this name");
+    assert_eq!(fold(begun()), Ok(()));
+    assert_eq!(fold(met("db", 6)), Err("its steps in staging have begun with another db".into()));
+    let ran = Origin::Ran { fingerprint: None };
+    assert_eq!(fold(Event::StepSucceeded { step: web, outcome: outcome(Some(serde_json::json!(1))), origin: ran }), Ok(()));
+    assert_eq!(fold(Event::UndoStarted { step: web }), Ok(()));
+    assert!(fold(met("db", 6)).is_err(), "it may stand still");
+    assert_eq!(fold(Event::UndoFinished { step: web, summary: "went back".into() }), Ok(()));
+    assert_eq!(fold(met("db", 6)), Ok(()));
+}
+
+#[test]
+fn a_locked_version_is_kept() {
+    let (mut release, _) = begin_with(dependent());
+    let mut lock = |name: &str, version: &str| {
+        let event = Event::DependencyLocked { name: name.into(), version: version.into() };
+        release.apply(&record(release.next_seq, event)).is_ok()
+    };
+    assert!(!lock("queue", "1.0.0"), "an interface has no version");
+    assert!(lock("db", "2.0.0"));
+    assert!(lock("db", "2.0.0"));
+    assert!(!lock("db", "2.1.0"));
 }

@@ -5,7 +5,8 @@ mod common;
 use common::*;
 use proptest::prelude::*;
 use relrun_ledger::{
-    Cause, Event, FailureKind, Files, Finding, Git, Mark, Origin, PackageDigest, Record, ReleaseId, ReleaseKind, RunKind, StepId, Verdict,
+    Cause, Event, FailureKind, Files, Finding, Git, Mark, Offer, Origin, PackageDigest, Record, ReleaseId, ReleaseKind, RunKind, StepId,
+    Verdict,
 };
 use serde_json::json;
 
@@ -90,7 +91,7 @@ fn claims() -> relrun_ledger::Claims {
 }
 
 /// What is written down beside the steps: words of people, and words to them.
-fn beside_the_steps() -> [Event; 7] {
+fn beside_the_steps() -> [Event; 12] {
     let signature = relrun_ledger::Signature { principal: "ana@example.com".into(), key: "SHA256:k".into(), text: "-----BEGIN".into() };
     [
         Event::Approved {
@@ -114,6 +115,17 @@ fn beside_the_steps() -> [Event; 7] {
         Event::Described { metadata: [("commit".to_owned(), json!("abc"))].into() },
         Event::Notified { to: "https://hooks.example.com".into(), about: "started".into(), tries: 1, failure: None },
         Event::Notified { to: "https://hooks.example.com".into(), about: "failed".into(), tries: 5, failure: Some("503".into()) },
+        Event::ReleaseStarted(Box::new(dependent())),
+        Event::DependencyLocked { name: "db".into(), version: "2.0.1".into() },
+        Event::DependencyMet { environment: "live".into(), name: "queue".into(), provider: Box::new(provider(Some("amqp"))) },
+        Event::DependencyMet { environment: "live".into(), name: "db".into(), provider: Box::new(provider(None)) },
+        Event::Offered {
+            environment: "live".into(),
+            offer: Offer {
+                outputs: [("url".to_owned(), json!("https://shop.example"))].into(),
+                interfaces: [("shop".to_owned(), [("port".to_owned(), json!(443))].into())].into(),
+            },
+        },
     ]
 }
 
@@ -154,6 +166,9 @@ fn number(event: &Event) -> usize {
         Event::Notified { .. } => 19,
         Event::Published { .. } => 20,
         Event::CancelAsked { .. } => 21,
+        Event::DependencyLocked { .. } => 22,
+        Event::DependencyMet { .. } => 23,
+        Event::Offered { .. } => 24,
     }
 }
 
@@ -162,7 +177,7 @@ fn the_form_of_every_event_is_pinned() {
     let mut seen: Vec<usize> = samples().iter().map(number).collect();
     seen.sort_unstable();
     seen.dedup();
-    assert!(seen.into_iter().eq(0..22), "an event has no sample");
+    assert!(seen.into_iter().eq(0..25), "an event has no sample");
     let lines: Vec<String> =
         (0_u64..).zip(samples()).map(|(seq, event)| serde_json::to_string(&record(seq, event)).expect("events are JSON")).collect();
     insta::assert_snapshot!("events", lines.join("\n"));

@@ -6,6 +6,7 @@
 mod capability;
 mod compiled;
 mod config;
+mod dependency;
 mod diagnostic;
 mod freeze;
 mod input;
@@ -23,6 +24,7 @@ pub use capability::{
     SecretTarget, effective,
 };
 pub use config::{ConfigSchema, SchemaError, Shaped, check, shape};
+pub use dependency::{BadProvider, Consumes, Depends, Output, ProviderName, Provides};
 pub use diagnostic::{Diagnostics, Mistake, position};
 pub use freeze::{Freeze, Window};
 pub use input::{InputError, check_input_value, parse_input_value, scalar_to_json};

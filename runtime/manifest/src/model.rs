@@ -22,6 +22,14 @@ pub struct Manifest {
     pub phases: Vec<Phase>,
     /// Who is to hear of its releases.
     pub notify: Vec<Notify>,
+    /// What a deployment of it gives to others.
+    pub outputs: Vec<crate::Output>,
+    /// The interfaces that a deployment of it offers.
+    pub provides: Vec<crate::Provides>,
+    /// The interfaces that a deployment of it needs in its environment.
+    pub consumes: Vec<crate::Consumes>,
+    /// The packages of which each deployment of it has one of its own.
+    pub depends: Vec<crate::Depends>,
 }
 
 /// The project's `relrun.kdl`.

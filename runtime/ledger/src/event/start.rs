@@ -52,6 +52,12 @@ pub struct Start {
     /// The package that it was taken from, where it was not made of a work tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_from: Option<PackageDigest>,
+    /// What a deployment of it needs beside itself, by the name that its steps refer to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requires: BTreeMap<String, super::Requirement>,
+    /// The deployment that it was brought for, as a part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<super::PartOf>,
 }
 
 /// What git knows of a work tree.

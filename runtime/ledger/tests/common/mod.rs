@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 use relrun_ledger::{
-    Actor, Cause, Digest, Event, Failure, FailureKind, Finding, Mark, OnFailure, Origin, Outcome, Record, ReleaseId, ReleaseKind, RunKind,
-    Start, StepDecl, StepId, StepKind, Timestamp, Verdict,
+    Actor, Cause, Digest, Event, Failure, FailureKind, Finding, Mark, Offer, OnFailure, Origin, Outcome, PartOf, Provider, Record,
+    ReleaseId, ReleaseKind, Requirement, RunKind, Start, StepDecl, StepId, StepKind, Timestamp, Verdict,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -64,6 +64,31 @@ pub(crate) fn start(number: u32, steps: Vec<StepDecl>) -> Start {
         git: None,
         files: None,
         taken_from: None,
+        requires: BTreeMap::new(),
+        part_of: None,
+    }
+}
+
+/// A release that depends on a package and consumes an interface, and is itself a part of another deployment.
+pub(crate) fn dependent() -> Start {
+    let interface = Requirement::Interface { interface: "amqp".into(), provider: Some("acme/queue:blue".into()) };
+    let set = BTreeMap::from([("size".into(), json!("small"))]);
+    let package = Requirement::Package { package: "acme/database".into(), version: "2.@".into(), set };
+    Start {
+        requires: BTreeMap::from([("queue".into(), interface), ("db".into(), package)]),
+        part_of: Some(PartOf { package: "acme/mall".into(), deployment: "mall".into(), release: ReleaseId(3), name: "shop".into() }),
+        ..start(11, decls())
+    }
+}
+
+pub(crate) fn provider(interface: Option<&str>) -> Provider {
+    Provider {
+        package: "acme/database".into(),
+        deployment: "shop-db".into(),
+        release: ReleaseId(4),
+        version: "2.0.1".into(),
+        interface: interface.map(Into::into),
+        outputs: BTreeMap::from([("url".into(), json!("postgres://db"))]),
     }
 }
 
@@ -145,6 +170,14 @@ fn actors() -> impl Strategy<Value = Actor> {
 }
 
 /// Any event about one of `steps` steps or of one more that is not there; attempts are small, so that some fit.
+fn names() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["db", "queue", "nothing"]).prop_map(str::to_owned)
+}
+
+fn places() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["staging", "live", "nowhere"]).prop_map(str::to_owned)
+}
+
 pub(crate) fn events(steps: u32) -> impl Strategy<Value = Event> {
     let step = || (0..=steps).prop_map(StepId);
     let runs =
@@ -173,5 +206,8 @@ pub(crate) fn events(steps: u32) -> impl Strategy<Value = Event> {
         1 => verdicts().prop_map(|verdict| Event::RunEnded { verdict }),
         1 => (prop::sample::select(vec![Mark::Bad, Mark::Pinned]), any::<bool>(), actors()).prop_map(|(mark, set, actor)| Event::Marked { mark, set, actor }),
         1 => Just(Event::ReleaseStarted(Box::new(start(7, decls())))),
+        1 => (names(), ".*").prop_map(|(name, version)| Event::DependencyLocked { name, version }),
+        6 => (places(), names()).prop_map(|(environment, name)| Event::DependencyMet { environment, name, provider: Box::new(provider(None)) }),
+        2 => places().prop_map(|environment| Event::Offered { environment, offer: Offer::default() }),
     ]
 }

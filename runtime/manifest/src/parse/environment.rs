@@ -20,19 +20,28 @@ pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Option<Environment> {
 
 fn read_deployment(node: &Node, out: &mut Vec<Mistake>) -> Option<DeploymentDecl> {
     let name = plain_name(node.text(0), "a deployment", out);
-    let package = node.prop_text("package").and_then(|text| match text.value.parse::<PackageName>() {
+    let package = node.prop_text("package").and_then(|text| read_package(&text, out));
+    let version = read_version(node, out);
+    Some(DeploymentDecl { name: name?, package: package?, version: version? })
+}
+
+pub(super) fn read_package(text: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<PackageName>> {
+    match text.value.parse::<PackageName>() {
         Ok(package) => Some(Spanned::new(package, text.span)),
         Err(error) => {
             let mistake = Mistake::new("relrun::manifest::package-name", text.span, error.to_string());
             out.push(mistake.help("write `owner/name`, in small letters"));
             None
         }
-    });
-    let version = match node.prop_text("version") {
+    }
+}
+
+/// Reads `version=`; by default the latest.
+pub(super) fn read_version(node: &Node, out: &mut Vec<Mistake>) -> Option<Spanned<VersionSelector>> {
+    match node.prop_text("version") {
         None => Some(Spanned::new(VersionSelector::Latest, node.span)),
         Some(text) => read_selector(&text, out),
-    };
-    Some(DeploymentDecl { name: name?, package: package?, version: version? })
+    }
 }
 
 fn read_selector(text: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<VersionSelector>> {
@@ -57,7 +66,7 @@ fn read_labels(node: &Node, out: &mut Vec<Mistake>) -> BTreeMap<String, String> 
 }
 
 /// A setting with several values is a list; with one, whatever its input is, which is settled where the input is known.
-fn read_setting(node: &Node, out: &mut Vec<Mistake>) -> Option<Setting> {
+pub(super) fn read_setting(node: &Node, out: &mut Vec<Mistake>) -> Option<Setting> {
     let name = plain_name(node.text(0), "an input", out);
     if name.is_none() && !node.args.is_empty() && node.text(0).is_none() {
         let mistake = Mistake::new("relrun::manifest::type", node.args[0].span, "`set` wants an input's name first");

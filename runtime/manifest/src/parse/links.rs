@@ -21,6 +21,7 @@ pub(super) struct Declared {
     pub(super) secrets: Vec<String>,
     pub(super) phases: Vec<String>,
     pub(super) steps: Vec<String>,
+    pub(super) dependencies: Vec<String>,
 }
 
 impl Declared {
@@ -37,6 +38,7 @@ impl Declared {
             secrets: names(&["secret"]),
             phases: names(&["phase", "step", "deploy"]),
             steps,
+            dependencies: nodes.iter().filter_map(dependency_of).collect(),
         }
     }
 }
@@ -45,6 +47,16 @@ const STEPS: &[&str] = &["step", "deploy", "errand"];
 
 fn name_of(node: &Node) -> Option<String> {
     node.text(0).map(|name| name.value)
+}
+
+/// Returns the name by which a dependency is referred to.
+fn dependency_of(node: &Node) -> Option<String> {
+    let name = match node.name.value.as_str() {
+        "consumes" => name_of(node)?,
+        "depends" => name_of(node)?.rsplit('/').next()?.to_owned(),
+        _ => return None,
+    };
+    Some(node.prop_text("as").map_or(name, |alias| alias.value))
 }
 
 /// Checks all that needs more than one node.

@@ -1,6 +1,7 @@
 //! Text into the model, in three passes that each report all they find: the form against the table of words, the meaning of each node, and
 //! what nodes say about each other. What it may never do: stop at the first mistake.
 
+mod dependency;
 mod environment;
 pub(crate) mod form;
 mod guard;
@@ -63,12 +64,15 @@ fn build(nodes: &[Node], bundled: &[&str], out: &mut Vec<Mistake>) -> Option<Man
         declared: links::Declared::of(nodes),
     };
     links::check(&parts, bundled, out);
+    let dependencies = dependency::Dependencies::read(nodes, out);
+    dependencies.check(package.as_ref(), &parts, out);
     if let Some(package) = &package {
         references::check_metadata(package, &parts, out);
     }
     let links::Parts { plugins, inputs, secrets, environments, phases, .. } = parts;
     let notify = named("notify").filter_map(|node| notify::read(node, out)).collect();
-    Some(Manifest { package: package?, plugins, inputs, secrets, environments, phases, notify })
+    let dependency::Dependencies { outputs, provides, consumes, depends } = dependencies;
+    Some(Manifest { package: package?, plugins, inputs, secrets, environments, phases, notify, outputs, provides, consumes, depends })
 }
 
 /// Reads a name, which must be plain.

@@ -73,14 +73,37 @@ pub(super) fn check_metadata(package: &crate::Package, parts: &Parts, out: &mut 
             Namespace::Input => check_declared(reference, &parts.declared.inputs, "input", out),
             Namespace::Release => check_field(reference, &["number", "version", "id"], out),
             Namespace::Package => check_field(reference, &["name", "owner", "version"], out),
-            Namespace::Step if reference.path.len() < 2 => out.push(shape(reference, "${step.NAME.OUTPUT}")),
-            Namespace::Step if !parts.declared.steps.contains(&reference.path[0]) => {
-                let name = &reference.path[0];
-                out.push(nothing(reference.span, format!("there is no step `{name}`"), help_for(name, &parts.declared.steps, "step")));
-            }
+            Namespace::Step => check_step_output(reference, &parts.declared, out),
             // Whatever else stands there was refused where it was read.
             _ => {}
         }
+    }
+}
+
+/// Checks what an output refers to: it is known once a deployment stands.
+pub(super) fn check_output(reference: &Reference, parts: &Parts, out: &mut Vec<Mistake>) {
+    match reference.namespace {
+        Namespace::Input => check_declared(reference, &parts.declared.inputs, "input", out),
+        Namespace::Release => check_field(reference, &["number", "version", "id"], out),
+        Namespace::Package => check_field(reference, &["name", "owner", "version"], out),
+        Namespace::Step => check_step_output(reference, &parts.declared, out),
+        Namespace::Environment => check_environment(reference, out),
+        Namespace::Dep => check_dependency(reference, parts, out),
+        Namespace::Secret | Namespace::Env | Namespace::Previous => out.push(nothing(
+            reference.span,
+            format!("`{reference}` has no place in an output"),
+            "an output is made of steps, inputs, the release, the package, the environment and dependencies",
+        )),
+    }
+}
+
+fn check_dependency(reference: &Reference, parts: &Parts, out: &mut Vec<Mistake>) {
+    let name = &reference.path[0];
+    let known = &parts.declared.dependencies;
+    if reference.path.len() < 2 {
+        out.push(shape(reference, &format!("${{dep.{name}.OUTPUT}}")));
+    } else if !known.contains(name) {
+        out.push(nothing(reference.span, format!("there is no dependency `{name}`"), help_for(name, known, "dependency")));
     }
 }
 
@@ -96,8 +119,8 @@ fn check_one(reference: &Reference, step: &Step, phase: &Phase, parts: &Parts, o
         Namespace::Package => check_field(reference, &["name", "owner", "version"], out),
         Namespace::Environment | Namespace::Previous => check_bound(reference, phase, out),
         Namespace::Dep => {
-            let message = format!("there is no dependency `{}`", names[0]);
-            out.push(nothing(reference.span, message, "this version of relrun declares no dependencies"));
+            check_dependency(reference, parts, out);
+            check_bound(reference, phase, out);
         }
     }
     if reference.namespace == Namespace::Input && phase.environments.is_none() {
@@ -127,6 +150,7 @@ fn help_for(name: &str, known: &[String], what: &str) -> String {
         (Some(near), _) => format!("did you mean `{near}`?"),
         (None, "secret") => format!("declare it: `secret \"{name}\" from=\"env:NAME\"`"),
         (None, "input") => format!("declare it: `input \"{name}\" type=\"string\"`"),
+        (None, "dependency") => format!("declare it: `consumes \"{name}\"`, or `depends \"OWNER/{name}\" version=\"1.@\"`"),
         (None, _) if known.is_empty() => format!("the manifest has no {what}"),
         (None, _) => format!("there are {}", super::form::list(&known.iter().map(String::as_str).take(8).collect::<Vec<_>>())),
     }
@@ -145,18 +169,26 @@ fn check_variable(reference: &Reference, step: &Step, out: &mut Vec<Mistake>) {
     }
 }
 
-fn check_step(reference: &Reference, step: &Step, declared: &Declared, out: &mut Vec<Mistake>) {
+/// Checks a reference to a step from outside of all steps.
+fn check_step_output(reference: &Reference, declared: &Declared, out: &mut Vec<Mistake>) {
     let name = &reference.path[0];
     if reference.path.len() < 2 {
         out.push(shape(reference, &format!("${{step.{name}.OUTPUT}}")));
-    } else if *name == step.name.value {
+    } else if !declared.steps.contains(name) {
+        out.push(nothing(reference.span, format!("there is no step `{name}`"), help_for(name, &declared.steps, "step")));
+    }
+}
+
+fn check_step(reference: &Reference, step: &Step, declared: &Declared, out: &mut Vec<Mistake>) {
+    let name = &reference.path[0];
+    if reference.path.len() >= 2 && *name == step.name.value {
         let message = format!("step `{name}` refers to itself");
         out.push(
             Mistake::new("relrun::manifest::reference", reference.span, message)
                 .help("a step's own outputs are not there before it is done; refer to another step"),
         );
-    } else if !declared.steps.contains(name) {
-        out.push(nothing(reference.span, format!("there is no step `{name}`"), help_for(name, &declared.steps, "step")));
+    } else {
+        check_step_output(reference, declared, out);
     }
 }
 
@@ -201,14 +233,18 @@ fn check_bound(reference: &Reference, phase: &Phase, out: &mut Vec<Mistake>) {
         };
         out.push(nothing(reference.span, message, help));
     } else if reference.namespace == Namespace::Environment {
-        match reference.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-            ["name" | "deployment"] | ["labels", _] => {}
-            _ => out.push(nothing(
-                reference.span,
-                format!("`{reference}` is nothing"),
-                "write `${environment.name}`, `${environment.labels.NAME}` or `${environment.deployment}`",
-            )),
-        }
+        check_environment(reference, out);
+    }
+}
+
+fn check_environment(reference: &Reference, out: &mut Vec<Mistake>) {
+    match reference.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["name" | "deployment"] | ["labels", _] => {}
+        _ => out.push(nothing(
+            reference.span,
+            format!("`{reference}` is nothing"),
+            "write `${environment.name}`, `${environment.labels.NAME}` or `${environment.deployment}`",
+        )),
     }
 }
 

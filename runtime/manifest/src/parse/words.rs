@@ -86,7 +86,8 @@ const fn word(name: &'static str, repeat: Repeat, args: Args, props: &'static [P
 }
 
 /// The top of `release.kdl`.
-pub(crate) static MANIFEST: &[&Word] = &[&PACKAGE, &PLUGIN, &INPUT, &SECRET, &ENVIRONMENT, &PHASE, &STEP, &DEPLOY, &ERRAND, &NOTIFY];
+pub(crate) static MANIFEST: &[&Word] =
+    &[&PACKAGE, &PLUGIN, &INPUT, &SECRET, &ENVIRONMENT, &PHASE, &STEP, &DEPLOY, &ERRAND, &NOTIFY, &OUTPUT, &PROVIDES, &CONSUMES, &DEPENDS];
 /// The top of `relrun.kdl`.
 pub(crate) static PROJECT: &[&Word] = &[&ENVIRONMENT, &REGISTRY_PLACE, &STATE, &POLICY, &NOTIFY];
 /// The lines of a `grant` block.
@@ -105,6 +106,19 @@ static INCLUDE: Word = word("include", Many, args(1, MANY, Text, "globs"), &[], 
 static METADATA: Word =
     word("metadata", Many, args(2, 2, Any, "its name and its value"), &[], No, r#"metadata "commit" "${step.site.commit}""#);
 static PUBLISH: Word = word("publish", Once, one("where it is pushed"), &[], No, r#"publish "oci://registry.example.com/acme/shop""#);
+
+static OUTPUT: Word = word("output", Many, args(2, 2, Any, "its name and its value"), &[], No, r#"output "url" "${step.server.url}""#);
+static PROVIDES: Word = word("provides", Many, one("an interface"), &[], Of(&[&OUTPUT]), r#"provides "postgres""#);
+static CONSUMES: Word =
+    word("consumes", Many, one("an interface"), &[prop("as", Text), prop("from", Text)], No, r#"consumes "postgres" as="db""#);
+static DEPENDS: Word = word(
+    "depends",
+    Many,
+    one("a package, `owner/name`"),
+    &[prop("version", Text), prop("as", Text)],
+    Of(&[&SET]),
+    r#"depends "acme/database" version="2.@" as="db""#,
+);
 
 static PLUGIN: Word = word("plugin", Many, one("its name"), &[must("from", Text)], No, r#"plugin "notify" from="./plugins/notify.wasm""#);
 
