@@ -245,6 +245,9 @@ pub(crate) enum Command {
         /// Which deployment.
         #[arg(long, value_name = "NAME")]
         deployment: Option<String>,
+        /// Destroy it though others use what it gives.
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         manifest: ManifestArg,
         #[command(flatten)]

@@ -41,6 +41,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
                 from: from.clone(),
                 to: to.clone(),
                 deployment: deployment.clone(),
+                ..Default::default()
             };
             run::promote(cli, manifest, &request, run).await
         }
@@ -62,11 +63,12 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
             package::push(cli, at, to.as_deref(), tag, (sign.as_deref(), *force), *lock_wait).await
         }
         Command::Pull { package, from } => package::pull(cli, package, from.as_deref()).await,
-        Command::Destroy { environment, deployment, manifest, run } => {
+        Command::Destroy { environment, deployment, force, manifest, run } => {
             let request = relrun_engine::command::BackRequest {
                 release: None,
                 environments: vec![environment.clone()],
                 deployment: deployment.clone(),
+                force: *force,
             };
             run::destroy(cli, manifest, &request, run).await
         }

@@ -33,18 +33,23 @@ pub(crate) struct Gate {
 
 /// Returns the gates before a phase in an environment.
 pub(crate) fn gates(environment: &Environment, phase: &Phase) -> Vec<Gate> {
-    let of = |place: &str, gates: &[relrun_manifest::Gate]| {
-        let full = |gate: &relrun_manifest::Gate| Gate { name: format!("{place}/{}", gate.name.value), not_author: gate.not_author };
-        gates.iter().map(full).collect::<Vec<_>>()
-    };
-    let mut gates = of(&environment.name.value, &environment.gates);
-    for gate in of(&phase.name.value, &phase.gates) {
+    let mut gates = named(&environment.name.value, &environment.gates);
+    for gate in gates_of_phase(phase) {
         match gates.iter_mut().find(|known| known.name == gate.name) {
             Some(known) => known.not_author |= gate.not_author,
             None => gates.push(gate),
         }
     }
     gates
+}
+
+/// Returns the gates of a phase alone.
+pub(crate) fn gates_of_phase(phase: &Phase) -> Vec<Gate> {
+    named(&phase.name.value, &phase.gates)
+}
+
+fn named(place: &str, gates: &[relrun_manifest::Gate]) -> Vec<Gate> {
+    gates.iter().map(|gate| Gate { name: format!("{place}/{}", gate.name.value), not_author: gate.not_author }).collect()
 }
 
 /// What somebody says who passes a gate.

@@ -6,6 +6,7 @@
 mod advice;
 mod inbox;
 mod job;
+mod needs;
 mod recover;
 mod sink;
 mod start;
@@ -16,6 +17,7 @@ mod word;
 
 pub(crate) use job::{Secrecy, granted_variables, limits};
 
+use crate::dependency::Wiring;
 use crate::journal::Journal;
 use crate::locks::{HEARTBEAT, Locks};
 use crate::notify::Told;
@@ -97,6 +99,12 @@ pub(crate) struct Carrier<'e> {
     resting: BTreeSet<StepId>,
     /// The gates that were looked at, and whether each is open.
     gates: BTreeMap<String, bool>,
+    /// What meets the release's requirements, by environment.
+    wiring: Wiring,
+    /// The environments whose requirements were looked at, and whether something is waited for there.
+    waits: BTreeMap<String, bool>,
+    /// The parts that must be brought first: environment and name.
+    parts: Vec<(String, String)>,
     tries: BTreeMap<StepId, u32>,
     backoffs: BTreeMap<StepId, backon::ExponentialBackoff>,
     undo: BTreeMap<String, VecDeque<StepId>>,
@@ -123,6 +131,14 @@ struct Running {
     since: Instant,
 }
 
+/// How a run ended.
+pub(crate) struct Carried {
+    /// What is told of it.
+    pub finished: RunFinished,
+    /// The parts that must be brought before it goes on: environment and name.
+    pub parts: Vec<(String, String)>,
+}
+
 /// What a carrier is made of.
 pub(crate) struct Cargo<'e> {
     /// Where it works.
@@ -139,6 +155,8 @@ pub(crate) struct Cargo<'e> {
     pub secrecy: Arc<Secrecy>,
     /// What stood in each environment before.
     pub previous: BTreeMap<String, Option<Release>>,
+    /// What meets its requirements.
+    pub wiring: Wiring,
     /// How.
     pub options: CarryOptions,
     /// What for.
@@ -188,6 +206,9 @@ impl<'e> Carrier<'e> {
             running: BTreeMap::new(),
             resting: BTreeSet::new(),
             gates: BTreeMap::new(),
+            wiring: cargo.wiring,
+            waits: BTreeMap::new(),
+            parts: Vec::new(),
             tries: BTreeMap::new(),
             backoffs: BTreeMap::new(),
             undo: BTreeMap::new(),
@@ -208,7 +229,7 @@ impl<'e> Carrier<'e> {
     }
 
     /// Carries it as far as it goes.
-    pub(crate) async fn run(mut self) -> Result<RunFinished, EngineError> {
+    pub(crate) async fn run(mut self) -> Result<Carried, EngineError> {
         self.announce();
         let told = self.tell(Occasion::Started);
         self.begin_recovery()?;
@@ -341,9 +362,12 @@ impl<'e> Carrier<'e> {
         if let StepState::Succeeded(outcome) = &release.step(step).state { Some(outcome) } else { None }
     }
 
-    async fn finish(mut self, told: Option<Told>) -> Result<RunFinished, EngineError> {
+    async fn finish(mut self, told: Option<Told>) -> Result<Carried, EngineError> {
         let verdict = self.verdict();
         self.describe()?;
+        if self.aim == Aim::Forward {
+            self.offer_everywhere()?;
+        }
         if self.running.is_empty() {
             self.journal.note(Event::RunEnded { verdict: verdict.clone() })?;
         }
@@ -354,7 +378,7 @@ impl<'e> Carrier<'e> {
         self.heard(last).await?;
         let finished = self.tally.finish(&self.journal, &verdict, self.began.elapsed());
         drop(self.locks);
-        Ok(finished)
+        Ok(Carried { finished, parts: self.parts })
     }
 }
 

@@ -5,11 +5,13 @@ mod apply;
 mod approve;
 mod back;
 mod bring;
+mod cascade;
 mod converge;
 mod deliver;
 mod due;
 mod errand;
 mod package;
+mod parts;
 mod promote;
 mod prune;
 mod rehearse;
@@ -26,12 +28,14 @@ pub use apply::{Applied, ApplyRequest, apply, check, identity_of, is_done};
 pub use approve::{ApprovalRequest, Proof, TokenFrom, approval_text, approve};
 pub use back::{BackRequest, destroy, undo};
 pub(crate) use bring::{brought, steps_of};
+pub use cascade::cascade;
 pub use converge::{ConvergeRequest, Converged, Wish, converge, wishes};
 pub use deliver::{DeliverRequest, choose, deliver, kept, manifest_of, manifest_on_record, pull, versions};
 pub(crate) use deliver::{Delivery, delivery};
 pub use due::{Gone, gone};
 pub use errand::{ErrandRequest, errand};
 pub use package::{Packed, PushRequest, keep, package, push};
+pub(crate) use promote::is_built;
 pub use promote::{PromoteRequest, Promotion, promote, promotion};
 pub use prune::prune;
 pub use rehearse::{RehearseRequest, Skip, rehearse};
@@ -43,17 +47,23 @@ pub use settings::{Setting, SettingFrom, SettingsEdit, list as list_settings, st
 pub use settle::{Word, mark, settle};
 pub use sweep::{SweptPackage, sweep_packages};
 
-use crate::carry::{Carrier, CarryOptions, Secrecy, Stop};
+pub use crate::dependency::Part;
+
+use crate::carry::{Carried, Carrier, CarryOptions, Secrecy, Stop};
 use crate::inputs::Inputs;
 use crate::journal::Journal;
 use crate::locks::{Locks, Patience, deployment_key, release_key};
 use crate::prepare::{LockFile, Prepared};
 use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_graph::{Errands, Selection};
-use relrun_ledger::{DeploymentKey, Deployments, Event, Release, ReleaseId, ReleaseKind, RunKind, Status, StepId, StepState, Summary};
-use relrun_manifest::Environment;
+use relrun_ledger::{
+    DeploymentKey, Deployments, Event, Release, ReleaseId, ReleaseKind, Requirement, RunKind, Status, StepId, StepState, Summary,
+};
+use relrun_manifest::{Environment, PackageName, VersionSelector};
+use relrun_package::Package;
 use relrun_store::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -324,14 +334,43 @@ pub struct Tools<'a> {
     pub workspace: Arc<Workspace>,
     /// How it runs.
     pub options: RunOptions,
+    /// Where packages are found that are not on record.
+    pub packages: Arc<dyn PackageSource>,
     /// Where watchers hear of it.
     pub emit: crate::carry::Emit<'a>,
+    /// The parts that this command brought already, each for a release in an environment.
+    brought: BTreeSet<(StreamId, String, String)>,
+}
+
+/// A package that was looked for; none where there is none.
+pub type FoundPackage<'a> = Pin<Box<dyn Future<Output = Result<Option<Package>, EngineError>> + 'a>>;
+
+/// Where packages are found that are not on record.
+pub trait PackageSource {
+    /// Finds the version that is meant, and brings it into this project.
+    fn find<'a>(&'a self, package: &'a PackageName, version: &'a VersionSelector) -> FoundPackage<'a>;
+}
+
+impl<'a> Tools<'a> {
+    /// Returns the tools of one command.
+    pub fn new(workspace: Arc<Workspace>, options: RunOptions, packages: Arc<dyn PackageSource>, emit: crate::carry::Emit<'a>) -> Self {
+        Self { workspace, options, packages, emit, brought: BTreeSet::new() }
+    }
 }
 
 impl Tools<'_> {
     /// Returns the same tools, for one run of several.
     fn again(&mut self) -> Tools<'_> {
-        Tools { workspace: Arc::clone(&self.workspace), options: self.options.clone(), emit: &mut *self.emit }
+        let (workspace, packages) = (Arc::clone(&self.workspace), Arc::clone(&self.packages));
+        Tools { workspace, packages, options: self.options.clone(), emit: &mut *self.emit, brought: self.brought.clone() }
+    }
+
+    /// Finds a package that is not on record.
+    pub(crate) async fn find_package(&self, package: &str, version: &VersionSelector) -> Result<Option<Package>, EngineError> {
+        match package.parse() {
+            Ok(package) => self.packages.find(&package, version).await,
+            Err(_) => Ok(None),
+        }
     }
 
     /// Tells the watchers how a run ended that is not the last.
@@ -344,14 +383,29 @@ impl Tools<'_> {
         crate::freeze::check(&self.workspace, loaded, environments, self.options.break_glass.as_deref())
     }
 
+    /// Carries a release, and what belongs to it: the parts that it waits for are brought, and those of what went back go with it.
     async fn carry(
+        mut self,
+        prepared: Prepared,
+        survey: crate::survey::Survey,
+        taken: Taken,
+        secrecy: Arc<Secrecy>,
+        run: (RunKind, crate::carry::Aim, &'static str),
+    ) -> Result<relrun_report::RunFinished, EngineError> {
+        let (loaded, stream) = (prepared.loaded.clone(), taken.stream.clone());
+        let has_parts = taken.release.start.requires.values().any(|requirement| matches!(requirement, Requirement::Package { .. }));
+        let carried = self.again().carry_alone(prepared, survey, taken, secrecy, run).await?;
+        if has_parts { Box::pin(parts::follow(self, loaded, &stream, carried)).await } else { Ok(carried.finished) }
+    }
+
+    async fn carry_alone(
         self,
         prepared: Prepared,
         survey: crate::survey::Survey,
         mut taken: Taken,
         secrecy: Arc<Secrecy>,
         run: (RunKind, crate::carry::Aim, &'static str),
-    ) -> Result<relrun_report::RunFinished, EngineError> {
+    ) -> Result<Carried, EngineError> {
         let previous = match &taken.release.start.kind {
             // What an errand refers to is what it runs against.
             ReleaseKind::Errand { of, environment, .. } => {
@@ -370,7 +424,12 @@ impl Tools<'_> {
             journal.note(event)?;
             journal.flush_with_summary()?;
         }
+        let wiring = match run.1 {
+            crate::carry::Aim::Forward => parts::wiring_of(&self.workspace, &prepared, journal.release(), &previous)?,
+            crate::carry::Aim::Undo | crate::carry::Aim::Destroy => crate::dependency::Wiring::new(),
+        };
         let carrier = Carrier::new(crate::carry::Cargo {
+            wiring,
             prepared: Arc::new(prepared),
             survey,
             journal,

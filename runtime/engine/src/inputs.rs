@@ -58,6 +58,24 @@ impl Inputs {
         given.check(loaded, "")
     }
 
+    /// Refuses values that a package cannot be deployed with as a part: unknown names, and what its inputs do not take.
+    pub(crate) fn check_set(loaded: &Loaded, part: &str, set: &Values) -> Result<(), EngineError> {
+        let package = &loaded.manifest.package.name.value;
+        let known = |name: &String| loaded.manifest.inputs.iter().any(|input| *input.name == *name);
+        let unknown = set
+            .keys()
+            .filter(|name| !known(name))
+            .map(|name| format!("{package} has no input \"{name}\", and `depends … as=\"{part}\"` sets it"));
+        let mut wrong: Vec<String> = unknown.collect();
+        for input in &loaded.manifest.inputs {
+            let Some(value) = set.get(&input.name.value) else { continue };
+            if let Err(error) = relrun_manifest::check_input_value(input, value) {
+                wrong.push(format!("`depends … as=\"{part}\"` sets {} of {package}: {}", input.name.value, error.message));
+            }
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(EngineError::input(wrong.join("\n"), "correct the `set` lines of the `depends` block")) }
+    }
+
     /// Settles every input from typed values, whatever is missing.
     fn from_given(loaded: &Loaded, given: Values, set: Sets) -> Self {
         let free = settle(&loaded.manifest.inputs, &given, &Values::new(), &[]);

@@ -16,6 +16,7 @@ mod ask;
 mod build;
 mod carry;
 pub mod command;
+mod dependency;
 mod error;
 mod fingerprint;
 mod freeze;

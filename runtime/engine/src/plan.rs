@@ -1,7 +1,12 @@
 //! What `apply` would do: its own path without its effects. No pure step that misses the cache is run; what depends on one is known after it.
 
+mod needs;
+
+pub use needs::{DependencyState, PlannedDependency};
+
 use crate::ask::{Asker, Question, Silent};
 use crate::command::{Applied, ApplyRequest, DeliverRequest, Delivery, Gone, brought, delivery, gone, identity_of, steps_of};
+use crate::dependency::Wiring;
 use crate::given::Given;
 use crate::staging::Stage;
 use crate::survey::{Made, Survey, recall, why};
@@ -9,8 +14,10 @@ use crate::values::{Known, output};
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::NodeId;
 use relrun_host::{Change, Operation, Reply};
-use relrun_ledger::{DeploymentKey, Deployments, Digest, Outcome, PackageDigest, Release, ReleaseId, StepId, StepKind, StepState};
-use relrun_manifest::{Capability, Confine, Part, SecretTarget};
+use relrun_ledger::{
+    DeploymentKey, Deployments, Digest, Outcome, PackageDigest, Provider, Release, ReleaseId, StepId, StepKind, StepState,
+};
+use relrun_manifest::{Capability, Confine, Part, ProviderName, SecretTarget};
 use relrun_package::Package;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +47,9 @@ pub struct Plan {
     /// The environments that have what is asked for already, and by which release.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub standing: BTreeMap<String, ReleaseId>,
+    /// What it needs of others where it would be deployed, and what meets that now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<PlannedDependency>,
     /// What would be destroyed, because its environment is declared no longer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub destroys: Vec<PlannedDestroy>,
@@ -87,6 +97,9 @@ pub struct PlannedRequest {
     pub inputs: Given,
     /// `--deployment`.
     pub deployment: Option<String>,
+    /// `--use`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub uses: BTreeMap<String, ProviderName>,
 }
 
 /// One step of a plan.
@@ -151,7 +164,8 @@ pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest,
         Asker::new(workspace, &applied.prepared, &wanted)?
     };
     let build = options.build;
-    let mut planner = Planner::new(asker, build);
+    let mut planner = Planner::new(asker, build, &applied.wiring);
+    let dependencies = needs::planned_dependencies(&applied.wiring);
     let Applied { prepared, survey, sought, .. } = applied;
     let destroys = if request.is_whole() { gone(workspace, &prepared.loaded)? } else { Vec::new() };
     let planned_destroy =
@@ -170,9 +184,11 @@ pub async fn plan(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest,
             phases: request.phases.clone(),
             inputs: request.inputs.clone(),
             deployment: request.deployment.clone(),
+            uses: request.uses.clone(),
         },
         steps: planned,
         standing: sought.standing,
+        dependencies,
         destroys,
     })
 }
@@ -184,12 +200,12 @@ pub async fn plan_package(
     package: &Package,
     request: &DeliverRequest,
 ) -> Result<Plan, EngineError> {
-    let Delivery { prepared, record, due, standing } = delivery(workspace, loaded, package, request).await?;
+    let Delivery { prepared, record, wiring, due, standing, .. } = delivery(workspace, loaded, package, request).await?;
     let wanted = steps_of(&prepared, &record, &due)?;
     let survey = Survey::beside(workspace, &prepared, &record)?;
     let identity = brought(workspace, &prepared, &survey, &record, ("apply", &due))?;
     let asker = Asker::new(workspace, &prepared, &|node: NodeId| wanted.contains(&StepId(node.0)))?;
-    let mut planner = Planner::new(asker, false);
+    let mut planner = Planner::new(asker, false, &wiring);
     planner.take_record(&prepared, &record);
     let steps = planner.steps(&prepared, &survey, Some(&wanted)).await?;
     let start = &record.start;
@@ -206,8 +222,10 @@ pub async fn plan_package(
             phases: Vec::new(),
             inputs: request.inputs.clone(),
             deployment: request.deployment.clone(),
+            uses: BTreeMap::new(),
         },
         steps,
+        dependencies: needs::planned_dependencies(&wiring),
         standing: standing.into_iter().map(|(environment, there)| (environment, there.release)).collect(),
         destroys: Vec::new(),
     })
@@ -224,11 +242,14 @@ struct Planner<'w> {
     missing: BTreeMap<NodeId, NodeId>,
     /// What is active at each place that was asked for.
     standing: BTreeMap<DeploymentKey, Option<Release>>,
+    /// What meets the needs of each environment's steps.
+    met: BTreeMap<String, BTreeMap<String, Provider>>,
 }
 
 impl<'w> Planner<'w> {
-    fn new(asker: Asker<'w>, build: bool) -> Self {
-        Self { asker, build, outcomes: BTreeMap::new(), missing: BTreeMap::new(), standing: BTreeMap::new() }
+    fn new(asker: Asker<'w>, build: bool, wiring: &Wiring) -> Self {
+        let (outcomes, missing, standing) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { asker, build, outcomes, missing, standing, met: needs::met(wiring) }
     }
 
     /// Takes what a record has of the steps that are bound to no environment: of them nothing is run.
@@ -267,6 +288,9 @@ impl<'w> Planner<'w> {
         if let Some(after) = self.unknown(prepared, node) {
             self.missing.insert(node, after);
             return Ok(Action::KnownAfter { step: prepared.nodes[after.index()].label.clone() });
+        }
+        if let Some(name) = self.unmet(prepared, node) {
+            return Ok(Action::KnownAfter { step: format!("what it needs as \"{name}\"") });
         }
         let config = self.config(prepared, node);
         let artifact = |template: &relrun_manifest::Template| match template.parts.as_slice() {
@@ -308,6 +332,14 @@ impl<'w> Planner<'w> {
             .map(|other| self.missing.get(&other).copied().unwrap_or(other))
     }
 
+    /// Returns the name of a dependency that the step refers to and that is not there yet.
+    fn unmet(&self, prepared: &Prepared, node: NodeId) -> Option<String> {
+        let environment = prepared.environment(node)?;
+        let references = prepared.step(node).references().filter(|reference| reference.namespace == relrun_manifest::Namespace::Dep);
+        let met = |name: &String| self.met.get(&environment.name.value).is_some_and(|met| met.contains_key(name));
+        references.filter_map(|reference| reference.path.first()).find(|name| !met(name)).cloned()
+    }
+
     fn config(&self, prepared: &Prepared, node: NodeId) -> serde_json::Value {
         let schema = &prepared.plugin(node).description.config_schema;
         self.known(prepared, node, |known| {
@@ -327,6 +359,7 @@ impl<'w> Planner<'w> {
             variables: &self.asker.workspace.variables,
             steps: &|step, path| self.outcomes.get(&prepared.meant(step, name)?).and_then(|outcome| output(outcome, path)),
             previous: None,
+            dependencies: name.and_then(|name| self.met.get(name)),
         })
     }
 
@@ -390,6 +423,7 @@ impl Plan {
             deployment: self.request.deployment.clone(),
             force: false,
             planned: Some(self.identity),
+            part: None,
         })
     }
 
@@ -400,6 +434,7 @@ impl Plan {
             phases: self.request.phases.clone(),
             inputs: self.request.inputs.clone(),
             deployment: self.request.deployment.clone(),
+            uses: self.request.uses.clone(),
             planned: Some(self.identity),
             ..ApplyRequest::default()
         }

@@ -138,6 +138,7 @@ impl Prepared {
             variables: &workspace.variables,
             steps: &|_, _| None,
             previous: None,
+            dependencies: None,
         };
         let shaped = relrun_manifest::shape(&step.config, &plugin.description.config_schema, &|reference| known.resolve(reference));
         let wrong = relrun_manifest::check(&shaped, &plugin.schema);

@@ -85,6 +85,7 @@ fn why_one(
         variables: &workspace.variables,
         steps: &|step, path| outcomes.get(&prepared.meant(step, name)?).and_then(|outcome| output(outcome, path)),
         previous: None,
+        dependencies: None,
     };
     let schema = &prepared.plugin(node).description.config_schema;
     let config = relrun_manifest::shape(&prepared.step(node).config, schema, &|reference| known.resolve(reference)).json;

@@ -246,6 +246,7 @@ impl Survey {
             variables: &workspace.variables,
             steps: &symbol,
             previous: None,
+            dependencies: None,
         };
         let at = &prepared.nodes[node.index()];
         let config = if at.complete {

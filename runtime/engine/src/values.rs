@@ -1,7 +1,7 @@
 //! What references stand for.
 
 use crate::inputs::Values;
-use relrun_ledger::{Outcome, ReleaseId};
+use relrun_ledger::{Outcome, Provider, ReleaseId};
 use relrun_manifest::{Environment, Namespace, PackageName, Reference};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ pub(crate) struct Known<'a> {
     pub steps: &'a dyn Fn(&str, &[String]) -> Option<Value>,
     /// What this deployment recorded last.
     pub previous: Option<&'a Outcome>,
+    /// What met the requirements of the step's environment.
+    pub dependencies: Option<&'a BTreeMap<String, Provider>>,
 }
 
 impl Known<'_> {
@@ -46,7 +48,7 @@ impl Known<'_> {
             },
             Namespace::Environment => self.environment_value(first, rest),
             Namespace::Previous => self.previous.and_then(|outcome| output(outcome, &reference.path)),
-            Namespace::Dep => None,
+            Namespace::Dep => crate::dependency::value_of(self.dependencies?, reference),
         }
     }
 
@@ -80,7 +82,8 @@ pub(crate) fn output(outcome: &Outcome, path: &[String]) -> Option<Value> {
     }
 }
 
-fn dig(value: &Value, path: &[String]) -> Option<Value> {
+/// Returns what stands at a path in a value.
+pub(crate) fn dig(value: &Value, path: &[String]) -> Option<Value> {
     path.iter()
         .try_fold(value, |value, key| match value {
             Value::Object(map) => map.get(key),

@@ -56,6 +56,9 @@ pub struct PackageRecord {
     /// The files that travel with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<Files>,
+    /// The versions that it was built against of the packages that it depends on, by the name that its steps refer to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub locked: BTreeMap<String, String>,
 }
 
 /// A step without an environment that was done.
@@ -100,6 +103,7 @@ impl PackageRecord {
             given: BTreeMap::new(),
             steps: Vec::new(),
             files: None,
+            locked: BTreeMap::new(),
         }
     }
 

@@ -17,6 +17,12 @@ pub(crate) struct ApplyArgs {
     /// Run pure steps although the cache has what they gave.
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Which deployment is meant where several provide what is consumed: OWNER/NAME or OWNER/NAME:DEPLOYMENT.
+    #[arg(long = "use", value_name = "NAME=PROVIDER")]
+    pub(crate) uses: Vec<String>,
+    /// Also deploy again what uses the outputs that changed.
+    #[arg(long)]
+    pub(crate) cascade: bool,
     /// One line about the release; by default the commit's first line.
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,
@@ -83,6 +89,9 @@ pub(crate) enum StageWord {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) target: Target,
+    /// Which deployment is meant where several provide what is consumed: OWNER/NAME or OWNER/NAME:DEPLOYMENT.
+    #[arg(long = "use", value_name = "NAME=PROVIDER")]
+    pub(crate) uses: Vec<String>,
     /// Run pure steps that are not in the cache, so that what depends on them is known too.
     #[arg(long)]
     pub(crate) build: bool,

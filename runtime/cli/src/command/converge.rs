@@ -5,9 +5,7 @@ use crate::args::{Cli, Format, ManifestArg, Run};
 use crate::show;
 use relrun_engine::command::{self, ConvergeRequest, Converged, Wish};
 use relrun_engine::{EngineError, Exit, words};
-use relrun_manifest::{PackageReference, Wanted};
 use relrun_report::{RunFinished, RunVerdict};
-use std::sync::Arc;
 
 pub(super) async fn converge(cli: &Cli, manifest: &ManifestArg, request: &ConvergeRequest, run: &Run) -> Result<Exit, EngineError> {
     let opened = Opened::any(cli, &manifest.path)?;
@@ -24,13 +22,8 @@ pub(super) async fn converge(cli: &Cli, manifest: &ManifestArg, request: &Conver
     if !gone.is_empty() && !may_destroy(&opened, &gone, run)? {
         return Ok(Exit::Declined);
     }
-    let workspace = Arc::clone(&opened.workspace);
-    let fetch = async |wish: &Wish| {
-        let Ok(name) = wish.package.parse() else { return Ok(None) };
-        super::package::find(&workspace, &PackageReference { name, wanted: Wanted::Version(wish.version.clone()) }).await
-    };
     let (all, mut reporter) =
-        watch(cli, opened, run, false, async |tools, loaded| command::converge(tools, &loaded, request, fetch).await).await?;
+        watch(cli, opened, run, false, async |tools, loaded| command::converge(tools, &loaded, request).await).await?;
     if let Err(error) = reporter.finish() {
         tracing::debug!(%error, "the reporter could not end");
     }
@@ -86,6 +79,9 @@ fn outcome(wish: &Wish, converged: &Converged) -> String {
             let times = if *failures == 1 { "once".to_owned() } else { format!("{failures} times") };
             format!("failed {times}, last with {release}: not tried again before {}", super::inspect::time(*until))
         }
+        Converged::Blocked { package, place } => {
+            format!("not tried: it needs {package} in {}", words::place(package, &place.environment, Some(&place.deployment)))
+        }
         Converged::Missing => format!("there is no good release of {}@{} on record", wish.package, wish.version),
         Converged::Refused(error) => format!("refused: {error}"),
     }
@@ -104,6 +100,6 @@ fn hint(wish: &Wish, converged: &Converged) -> Option<String> {
             let place = words::place(&wish.package, &wish.place.environment, Some(&wish.place.deployment));
             Some(format!("make one of {} and deploy it anywhere before {place}: `relrun apply`", wish.package))
         }
-        Converged::Stands(_) => None,
+        Converged::Stands(_) | Converged::Blocked { .. } => None,
     }
 }

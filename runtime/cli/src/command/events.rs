@@ -59,6 +59,20 @@ fn words_of(start: &Start, event: &Event) -> String {
         Event::Described { metadata } => format!("described it: {}", super::releases::pairs(metadata)),
         Event::Notified { to, about, failure: None, .. } => format!("told {to} that it {about}"),
         Event::Notified { to, about, failure: Some(failure), .. } => format!("could not tell {to} that it {about}: {failure}"),
+        Event::DependencyLocked { name, version } => format!("chose {version} for {name}"),
+        Event::DependencyMet { environment, name, provider } => {
+            let place = words::place(&provider.package, environment, Some(&provider.deployment));
+            format!("took {} {} ({} in {place}) for {name}", provider.package, provider.version, provider.release)
+        }
+        Event::Offered { environment, offer } => {
+            let outputs: Vec<&str> = offer.outputs.keys().map(String::as_str).collect();
+            let interfaces: Vec<&str> = offer.interfaces.keys().map(String::as_str).collect();
+            match (outputs.is_empty(), interfaces.is_empty()) {
+                (_, true) => format!("gives {} in {environment}", outputs.join(", ")),
+                (true, false) => format!("provides {} in {environment}", interfaces.join(", ")),
+                (false, false) => format!("provides {} and gives {} in {environment}", interfaces.join(", "), outputs.join(", ")),
+            }
+        }
         Event::Capability { capability, denied, detail, .. } => {
             let verb = if *denied { "was refused" } else { "used" };
             format!("{step}: {verb} {capability}{}", detail.as_ref().map_or_else(String::new, |detail| format!(" ({detail})")))

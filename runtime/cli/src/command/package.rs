@@ -4,7 +4,7 @@ use super::run::{Opened, carry};
 use crate::args::{ApplyArgs, Cli, PlanArgs, Release, Target};
 use crate::open::{self, Access};
 use crate::show;
-use relrun_engine::command::{self, DeliverRequest, Packed, PushRequest};
+use relrun_engine::command::{self, DeliverRequest, FoundPackage, PackageSource, Packed, PushRequest};
 use relrun_engine::plan::{Plan, PlannedPackage, plan_package};
 use relrun_engine::{EngineError, Exit, Workspace};
 use relrun_ledger::ReleaseId;
@@ -370,16 +370,43 @@ async fn fetch_at(workspace: &Workspace, reference: &Reference, from: Option<&st
     command::pull(workspace, &*repository, &name, None).await
 }
 
-/// Finds a package where relrun.kdl says that packages lie; none where it says nothing, or where none is.
-pub(super) async fn find(workspace: &Arc<Workspace>, reference: &PackageReference) -> Result<Option<Package>, EngineError> {
-    let client = client(workspace)?;
-    for place in candidates(workspace, &reference.name.to_string())? {
-        let repository = client.open(&place).await?;
-        if let Some(found) = choose(&*repository, reference).await? {
-            return command::pull(workspace, &*repository, &found, Some(reference)).await.map(Some);
-        }
+/// Where relrun.kdl says that packages lie.
+pub(super) struct Registries {
+    workspace: Arc<Workspace>,
+}
+
+impl Registries {
+    pub(super) fn new(workspace: &Arc<Workspace>) -> Self {
+        Self { workspace: Arc::clone(workspace) }
     }
-    Ok(None)
+
+    /// Finds a package; none where relrun.kdl says nothing, or where none is. An exact version that is here already is taken without asking
+    /// anybody: it never changes.
+    async fn find(&self, reference: &PackageReference) -> Result<Option<Package>, EngineError> {
+        let workspace = &self.workspace;
+        let name = reference.name.to_string();
+        if matches!(reference.wanted, Wanted::Version(VersionSelector::Exact(_))) {
+            let own = Layout::at(command::kept(workspace, &name));
+            if let Some(found) = choose(&own, reference).await? {
+                return command::pull(workspace, &own, &found, Some(reference)).await.map(Some);
+            }
+        }
+        let client = client(workspace)?;
+        for place in candidates(workspace, &name)? {
+            let repository = client.open(&place).await?;
+            if let Some(found) = choose(&*repository, reference).await? {
+                return command::pull(workspace, &*repository, &found, Some(reference)).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl PackageSource for Registries {
+    fn find<'a>(&'a self, package: &'a PackageName, version: &'a VersionSelector) -> FoundPackage<'a> {
+        let reference = PackageReference { name: package.clone(), wanted: Wanted::Version(version.clone()) };
+        Box::pin(async move { Self::find(self, &reference).await })
+    }
 }
 
 async fn choose(from: &dyn Repository, reference: &PackageReference) -> Result<Option<Name>, EngineError> {

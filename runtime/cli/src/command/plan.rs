@@ -1,10 +1,11 @@
 //! `plan`, `check`, `graph`: what would be, without doing it.
 
-use super::run::{Opened, request};
+use super::run::{Opened, request, uses};
 use crate::args::{Cli, Format, PlanArgs, Target};
 use crate::open::Access;
 use crate::show;
-use relrun_engine::plan::{Action, Plan, PlanOptions, plan as make_plan};
+use relrun_engine::command::ApplyRequest;
+use relrun_engine::plan::{Action, DependencyState, Plan, PlanOptions, PlannedDependency, plan as make_plan};
 use relrun_engine::{EngineError, Exit, command};
 use relrun_graph::{Graph, Selection};
 use relrun_manifest::Input;
@@ -31,7 +32,8 @@ pub(super) async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, EngineError
 async fn plan_manifest(cli: &Cli, args: &PlanArgs) -> Result<Plan, EngineError> {
     let opened = Opened::new(cli, &args.target.manifest, Access::Write)?;
     let options = PlanOptions { build: args.build, git: super::git::facts(&opened.loaded.directory) };
-    make_plan(&opened.workspace, opened.loaded, &request(&args.target), options).await
+    let request = ApplyRequest { uses: uses(&args.uses)?, ..request(&args.target) };
+    make_plan(&opened.workspace, opened.loaded, &request, options).await
 }
 
 fn words(plan: &Plan, out: Option<&Path>) -> String {
@@ -59,8 +61,11 @@ fn words(plan: &Plan, out: Option<&Path>) -> String {
             text += &format!("      may: {line}\n");
         }
     }
-    if !plan.standing.is_empty() || !plan.destroys.is_empty() {
+    if !plan.standing.is_empty() || !plan.destroys.is_empty() || !plan.dependencies.is_empty() {
         text.push('\n');
+    }
+    for dependency in &plan.dependencies {
+        text += &format!("{}\n", need(dependency));
     }
     for (environment, release) in &plan.standing {
         text += &format!("{environment} has this already: {release}\n");
@@ -73,6 +78,20 @@ fn words(plan: &Plan, out: Option<&Path>) -> String {
     match out {
         Some(out) => text + &format!("\nplan {digest} is in {0}\nhint: type `relrun apply {0}`\n", out.display()),
         None => text + &format!("\nplan {digest}\n"),
+    }
+}
+
+fn need(need: &PlannedDependency) -> String {
+    let PlannedDependency { environment, name, state } = need;
+    match state {
+        DependencyState::Met { package, deployment, release, version } => {
+            let place = relrun_engine::words::place(package, environment, Some(deployment));
+            format!("{environment}: {name} is {package} {version} ({release} in {place})")
+        }
+        DependencyState::Brought { package, version, deployment } => {
+            format!("{environment}: {name} is {package}@{version}, deployed first as \"{deployment}\"")
+        }
+        DependencyState::Waited { what } => format!("{environment}: {name} is waited for: {what}"),
     }
 }
 

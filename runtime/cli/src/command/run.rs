@@ -9,8 +9,9 @@ use relrun_engine::command::{
 use relrun_engine::plan::{PLAN_FORMAT, Plan};
 use relrun_engine::{EngineError, Exit, Loaded, Source, Stop, Workspace};
 use relrun_ledger::{ReleaseId, Summary};
-use relrun_manifest::PackageName;
+use relrun_manifest::{PackageName, ProviderName};
 use relrun_report::{ReportEvent, Reporter, RunFinished};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,7 +125,8 @@ where
     let signals = tokio::spawn(listen(sender));
     let options = RunOptions { no_cache, ..options(run, stop) };
     let mut emit = |event: ReportEvent| show::tell(&mut *reporter, &event);
-    let tools = Tools { workspace: Arc::clone(&opened.workspace), options, emit: &mut emit };
+    let packages = Arc::new(super::package::Registries::new(&opened.workspace));
+    let tools = Tools::new(Arc::clone(&opened.workspace), options, packages, &mut emit);
     // A run's future is large; it lives on the heap.
     let result = Box::pin(body(tools, opened.loaded)).await;
     signals.abort();
@@ -205,6 +207,8 @@ pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineErr
         None => (args.target.manifest.clone(), request(&args.target)),
     };
     request.force = args.force;
+    request.cascade = args.cascade;
+    request.uses.extend(uses(&args.uses)?);
     let workspace = open::workspace(cli, &manifest, Access::Write)?;
     let source = Source::read(&manifest)?;
     // The way of every run with nothing to do: no manifest is read, and no worker started.
@@ -220,6 +224,21 @@ pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineErr
         return Ok(Exit::Declined);
     }
     carry(cli, opened, &args.run, args.no_cache, async |tools, loaded| command::apply(tools, loaded, &request).await).await
+}
+
+/// Reads `--use NAME=PROVIDER`.
+pub(super) fn uses(texts: &[String]) -> Result<BTreeMap<String, ProviderName>, EngineError> {
+    let read = |text: &String| {
+        let (name, provider) = text.split_once('=')?;
+        Some((name.to_owned(), provider.parse().ok()?))
+    };
+    let one = |text: &String| {
+        read(text).ok_or_else(|| {
+            let help = "write the name under which it is consumed, and a package or one deployment of it: `--use db=acme/database`, `--use db=acme/database:blue`";
+            EngineError::input(format!("--use {text}: this names no provider"), help)
+        })
+    };
+    texts.iter().map(one).collect()
 }
 
 /// Takes a text's first line, without what a terminal would act on; none where nothing is left.
@@ -294,7 +313,8 @@ pub(super) async fn cancel(cli: &Cli, at: &Release, run: &Run) -> Result<Exit, E
 
 pub(super) async fn undo(cli: &Cli, at: &Release, environments: &[String], run: &Run) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
-    let request = BackRequest { release: at.id, environments: environments.to_vec(), deployment: at.deployment.clone() };
+    let request =
+        BackRequest { release: at.id, environments: environments.to_vec(), deployment: at.deployment.clone(), ..BackRequest::default() };
     carry(cli, opened, run, false, async |tools, loaded| Box::pin(command::undo(tools, loaded, &request)).await).await
 }
 

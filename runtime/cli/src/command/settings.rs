@@ -9,6 +9,7 @@ use relrun_engine::{EngineError, Exit, Given, GivenText};
 use relrun_ledger::ReleaseId;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
 pub(super) async fn dispatch(cli: &Cli, command: &EnvCommand) -> Result<Exit, EngineError> {
     match command {
@@ -59,7 +60,8 @@ async fn change(cli: &Cli, staging: &Staging, set: Given, unset: Vec<String>) ->
     let mut deaf = |_| {};
     // Nothing runs, so that there is nothing to stop.
     let (_sender, stop) = tokio::sync::watch::channel(relrun_engine::Stop::Go);
-    let tools = command::Tools { workspace: opened.workspace.clone(), options: super::run::options(&staging.run, stop), emit: &mut deaf };
+    let packages = Arc::new(super::package::Registries::new(&opened.workspace));
+    let tools = command::Tools::new(opened.workspace.clone(), super::run::options(&staging.run, stop), packages, &mut deaf);
     let Some(release) = Box::pin(command::stage(tools, opened.loaded.clone(), &edit)).await? else {
         show::print(&format!("nothing to do: it is set like this in {environment} already\n"))?;
         return Ok(Exit::Done);
@@ -74,8 +76,12 @@ async fn change(cli: &Cli, staging: &Staging, set: Given, unset: Vec<String>) ->
 }
 
 async fn promote(cli: &Cli, opened: Opened, staging: &Staging, release: ReleaseId) -> Result<Exit, EngineError> {
-    let request =
-        PromoteRequest { release: Some(release), from: None, to: staging.environment.clone(), deployment: staging.deployment.clone() };
+    let request = PromoteRequest {
+        release: Some(release),
+        to: staging.environment.clone(),
+        deployment: staging.deployment.clone(),
+        ..PromoteRequest::default()
+    };
     let promotion = command::promotion(&opened.workspace, &opened.loaded, &request)?;
     carry(cli, opened, &staging.run, false, async |tools, loaded| command::promote(tools, loaded, &promotion).await).await
 }

@@ -64,6 +64,9 @@ impl Carrier<'_> {
                 self.report(step, running.operation, StepResult::Succeeded, summary, took);
                 self.tally.succeeded.push(step);
                 self.release_dependents(step);
+                if let Some(environment) = self.journal.release().start.steps[step.index()].environment.clone() {
+                    self.offer(&environment)?;
+                }
             }
             JobEnd::Applied { result: Err(failure), .. } => self.apply_failed(step, failure, took)?,
             JobEnd::Recovered(finding) => self.recovered(step, *finding, took)?,

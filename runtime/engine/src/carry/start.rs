@@ -19,7 +19,7 @@ impl Carrier<'_> {
         while self.running.len() + self.launches.len() < self.options.jobs {
             let Some(node) = self.schedule.take() else { break };
             let Some(step) = self.step_of[node.index()] else { continue };
-            if !self.may_start(step) {
+            if !self.may_start(step)? {
                 kept.push(node);
                 continue;
             }
@@ -32,25 +32,26 @@ impl Carrier<'_> {
     }
 
     /// What is in doubt waits for a person. After a failure only environments that were begun go on, so that they end whole.
-    fn may_start(&mut self, step: StepId) -> bool {
+    fn may_start(&mut self, step: StepId) -> Result<bool, EngineError> {
         if self.cancelled_at.is_some() {
-            return false;
+            return Ok(false);
         }
         let release = self.journal.release();
         if matches!(release.step(step).state, StepState::Unknown(_)) {
-            return false;
+            return Ok(false);
         }
-        let Some(environment) = &release.start.steps[step.index()].environment else { return !self.failed };
-        if self.closed.contains(environment) || self.waits_at_a_gate(step) {
-            return false;
+        let Some(environment) = release.start.steps[step.index()].environment.clone() else { return Ok(!self.failed) };
+        if self.closed.contains(&environment) || self.waits_at_a_gate(step) || self.waits_for_others(&environment)? {
+            return Ok(false);
         }
         let release = self.journal.release();
-        let decl = &release.start.steps[step.index()];
         let begun = |id: &StepId| {
             let other = &release.start.steps[id.index()];
-            other.environment == decl.environment && other.kind == StepKind::Effect && release.step(*id).state != StepState::Waiting
+            other.environment.as_ref() == Some(&environment)
+                && other.kind == StepKind::Effect
+                && release.step(*id).state != StepState::Waiting
         };
-        !self.failed || release.step_ids().any(|id| begun(&id))
+        Ok(!self.failed || release.step_ids().any(|id| begun(&id)))
     }
 
     /// Notes the approvals that the step's environment and phase still wait for, and returns whether there is one.
@@ -61,7 +62,12 @@ impl Carrier<'_> {
             // Gates already passed are not asked again.
             return false;
         }
-        let gates = crate::approval::gates(environment, self.prepared.phase(node));
+        let phase = self.prepared.phase(node);
+        // Whoever passed the gates of the deployment that it is a part of passed the environment's for all of it.
+        let gates = match self.journal.release().start.part_of {
+            Some(_) => crate::approval::gates_of_phase(phase),
+            None => crate::approval::gates(environment, phase),
+        };
         let closed: Vec<String> =
             gates.into_iter().filter(|gate| !self.is_open(gate)).map(|gate| format!("approve {}", gate.name)).collect();
         let waits = !closed.is_empty();
@@ -226,6 +232,7 @@ impl Carrier<'_> {
             variables: &self.workspace.variables,
             steps: &|step, path| self.outcome(step, name).and_then(|outcome| output(outcome, path)),
             previous: previous.as_ref(),
+            dependencies: self.met_in(name),
         })
     }
 

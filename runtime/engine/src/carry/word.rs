@@ -32,6 +32,7 @@ impl Carrier<'_> {
             variables: &BTreeMap::new(),
             steps: &|step, path| self.any_outcome(step).and_then(|outcome| output(outcome, path)),
             previous: None,
+            dependencies: None,
         };
         let value = |scalar: &Scalar| {
             let resolve = |reference: &Reference| known.resolve(reference);

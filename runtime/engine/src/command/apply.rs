@@ -2,10 +2,12 @@
 
 use super::again;
 use super::due::{Asked, Gone, gone_of};
+use super::parts::{Needed, wiring_for};
 use super::same::{Same, Sought, find_same, find_same_at_rest};
 use super::start::{Draft, MadeOf};
 use super::{Taken, Tools};
 use crate::carry::Aim;
+use crate::dependency::{self, Board, Wiring};
 use crate::given::Given;
 use crate::inputs::{Inputs, Values};
 use crate::prepare::{LockFile, Prepared};
@@ -14,7 +16,7 @@ use crate::witness;
 use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_graph::{Errands, Selection};
 use relrun_ledger::{Digest, Files, Git, ReleaseId, ReleaseKind, RunKind, StepId, Summary};
-use relrun_manifest::Version;
+use relrun_manifest::{ProviderName, Version};
 use relrun_report::{RunFinished, RunVerdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -42,6 +44,10 @@ pub struct ApplyRequest {
     pub planned: Option<Digest>,
     /// Which release this one follows, where `retry -i` makes it.
     pub follows: Option<ReleaseId>,
+    /// `--use`: the providers that are meant, by the name under which they are consumed.
+    pub uses: BTreeMap<String, ProviderName>,
+    /// `--cascade`: what uses the outputs that changed is deployed again too.
+    pub cascade: bool,
 }
 
 /// A manifest made ready for one request.
@@ -54,6 +60,10 @@ pub struct Applied {
     pub lock: LockFile,
     /// Which release it would be.
     pub sought: Sought,
+    /// What it needs of others.
+    pub(super) needed: Needed,
+    /// What meets that now.
+    pub(crate) wiring: Wiring,
 }
 
 /// Prepares a manifest for a request, and says which release it would be. Runs nothing.
@@ -78,11 +88,21 @@ async fn prepare(workspace: &Workspace, loaded: Loaded, inputs: Inputs, request:
     let package = prepared.loaded.manifest.package.name.value.to_string();
     let declared = prepared.loaded.environments.iter().map(|environment| environment.name.value.clone()).collect();
     let identity = survey.identity(&prepared, &lock);
-    let mut sought = Sought { package, identity, steps, environments, standing: BTreeMap::new(), declared };
+    let needed = Needed { requires: dependency::requirements(&prepared.loaded, &request.uses)?, ..Needed::default() };
+    let mut sought = Sought { package, identity, steps, environments, standing: BTreeMap::new(), outdated: BTreeSet::new(), declared };
+    let mut wiring = Wiring::new();
+    if !needed.requires.is_empty() {
+        let board = Board::read(workspace)?;
+        let everywhere = || environments_of(&prepared, &prepared.graph.topological().map(|node| StepId(node.0)).collect());
+        let environments = sought.environments.clone().unwrap_or_else(everywhere);
+        wiring = wiring_for(&prepared, &needed, &board, &environments);
+        dependency::check(&wiring)?;
+        sought.outdated = environments.into_iter().filter(|environment| board.differs(&prepared, environment, &wiring)).collect();
+    }
     if !request.force && request.follows.is_none() {
         sought = Asked { workspace, prepared: &prepared, survey: &survey, lock: &lock }.leave_out_standing(sought)?;
     }
-    Ok(Applied { prepared, survey, lock, sought })
+    Ok(Applied { prepared, survey, lock, sought, needed, wiring })
 }
 
 pub(super) fn environments_of(prepared: &Prepared, steps: &BTreeSet<StepId>) -> BTreeSet<String> {
@@ -120,7 +140,8 @@ pub async fn check(workspace: &Workspace, loaded: Loaded, request: &ApplyRequest
 /// made from was looked at and is as it was.
 pub fn is_done(workspace: &Workspace, source: &Source, request: &ApplyRequest) -> Result<Option<RunFinished>, EngineError> {
     let began = Instant::now();
-    let asks_more = request.force || request.planned.is_some() || !request.inputs.unreadable.is_empty();
+    let asks_more =
+        request.force || request.cascade || request.planned.is_some() || !request.uses.is_empty() || !request.inputs.unreadable.is_empty();
     let recalled = if asks_more { None } else { witness::recall(workspace, source, request) };
     let Some((sought, summaries)) = recalled else { return Ok(None) };
     match find_same(workspace, &summaries, &sought)? {
@@ -136,15 +157,21 @@ pub async fn apply(mut tools: Tools<'_>, loaded: Loaded, request: &ApplyRequest)
     let began = Instant::now();
     let applied = identity_of(&tools.workspace, loaded.clone(), request).await?;
     let gone = gone_for(&super::summaries(&tools.workspace, &applied.sought.package)?, request, &applied.sought);
-    // What is laid into the work tree is looked at each time, so that it takes more than a witness to know that there is nothing to do.
-    if !again::is_laid_out(&applied.prepared) {
+    // What is laid into the work tree, and what others give, is looked at each time, so that it takes more than a witness to know that there
+    // is nothing to do.
+    if !again::is_laid_out(&applied.prepared) && applied.needed.requires.is_empty() {
         witness::keep(&tools.workspace, &applied, request);
     }
     let finished = carry(tools.again(), applied, request, began).await?;
-    match finished.verdict {
-        RunVerdict::Succeeded | RunVerdict::NothingToDo => super::back::destroy_gone(tools, &loaded, &gone, finished).await,
-        _ => Ok(finished),
+    if !matches!(finished.verdict, RunVerdict::Succeeded | RunVerdict::NothingToDo) {
+        return Ok(finished);
     }
+    let finished = super::back::destroy_gone(tools.again(), &loaded, &gone, finished).await?;
+    if request.cascade {
+        return Box::pin(super::cascade(tools, &loaded, finished)).await;
+    }
+    super::cascade::say_outdated(&mut tools, &loaded)?;
+    Ok(finished)
 }
 
 /// Returns what a request is to destroy: only a whole one takes anything away.
@@ -201,13 +228,15 @@ async fn carry(mut tools: Tools<'_>, applied: Applied, request: &ApplyRequest, b
         ),
         Same::None(seen) => {
             let files = crate::travel::keep(&tools.workspace, &applied.prepared)?;
-            (secrecy()?, draft(&applied, request, files).begin(&tools, seen)?)
+            let secrecy = secrecy()?;
+            let locked = dependency::lock(&tools, &applied.needed.requires).await?;
+            (secrecy, draft(&applied, request, files, locked).begin(&tools, seen)?)
         }
     };
     tools.carry(applied.prepared, applied.survey, taken, secrecy, (RunKind::Apply, Aim::Forward, "apply")).await
 }
 
-fn draft<'a>(applied: &'a Applied, request: &ApplyRequest, files: Option<Files>) -> Draft<'a> {
+fn draft<'a>(applied: &'a Applied, request: &ApplyRequest, files: Option<Files>, locked: BTreeMap<String, String>) -> Draft<'a> {
     Draft {
         prepared: &applied.prepared,
         survey: &applied.survey,
@@ -219,6 +248,7 @@ fn draft<'a>(applied: &'a Applied, request: &ApplyRequest, files: Option<Files>)
         version: None,
         description: request.description.clone(),
         made_of: MadeOf { git: request.git.clone(), files, taken_from: None, taken: request.taken.clone() },
+        needed: Needed { locked, ..applied.needed.clone() },
     }
 }
 

@@ -3,8 +3,9 @@
 use super::due::Gone;
 use super::{Taken, Tools, read, snapshot, summaries};
 use crate::carry::Aim;
+use crate::dependency::{Board, User};
 use crate::survey::Survey;
-use crate::{EngineError, Loaded};
+use crate::{EngineError, Loaded, Workspace};
 use relrun_ledger::{DeploymentKey, Deployments, EnvironmentState, Release, ReleaseId, RunKind, StepId};
 use relrun_report::{RunFinished, RunVerdict};
 use std::collections::BTreeSet;
@@ -18,6 +19,8 @@ pub struct BackRequest {
     pub environments: Vec<String>,
     /// `--deployment`.
     pub deployment: Option<String>,
+    /// `--force`: destroy it though others use what it gives.
+    pub force: bool,
 }
 
 /// Undoes what a release did, in reverse order, where nothing newer stands over it.
@@ -58,8 +61,23 @@ pub async fn destroy(tools: Tools<'_>, loaded: Loaded, request: &BackRequest) ->
             "type `relrun status` to see what is where",
         ));
     };
+    if !request.force {
+        check_unused(&tools.workspace, &package, &key)?;
+    }
     let release = read(&tools.workspace, &package, id)?;
     go(tools, loaded, release, &BTreeSet::from([environment.clone()]), (RunKind::Destroy, Aim::Destroy, "destroy")).await
+}
+
+/// Refuses to take away what others use.
+fn check_unused(workspace: &Workspace, package: &str, place: &DeploymentKey) -> Result<(), EngineError> {
+    let board = Board::read(workspace)?;
+    let users = board.users(package, place);
+    let Some(first) = users.first() else { return Ok(()) };
+    let words: Vec<String> = users.iter().map(User::words).collect();
+    let verb = if users.len() == 1 { "uses" } else { "use" };
+    let option = crate::words::deployment_option(&first.package, Some(&first.place.1));
+    let help = format!("destroy that first: `relrun destroy -m {} -e {}{option}`; or say `--force`", first.package, first.place.0);
+    Err(EngineError::input(format!("{} {verb} what {package} gives in {}", crate::text::join(&words), place.environment), help))
 }
 
 /// Destroys what stands in environments that are declared no longer, one after another. Where a step of one fails the others still go.
@@ -73,8 +91,13 @@ pub(super) async fn destroy_gone(
     let mut ended = before;
     let mut failed = None;
     for Gone { place, .. } in gone {
-        let request =
-            BackRequest { release: None, environments: vec![place.environment.clone()], deployment: Some(place.deployment.clone()) };
+        let request = BackRequest {
+            release: None,
+            environments: vec![place.environment.clone()],
+            deployment: Some(place.deployment.clone()),
+            // Whatever uses it there stands in an environment that is gone too.
+            force: true,
+        };
         tools.tell(ended);
         ended = Box::pin(destroy(tools.again(), loaded.clone(), &request)).await?;
         if ended.verdict != RunVerdict::Destroyed {

@@ -3,8 +3,10 @@
 //! Both `rollback` and `promote` end here. It must never look at the work tree's sources, and never at the health of what it replaces.
 
 use super::Tools;
+use super::parts::{Needed, wiring_for};
 use super::start::{Draft, MadeOf};
 use crate::carry::Aim;
+use crate::dependency::{self, Board};
 use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
 use crate::{EngineError, Loaded, Workspace};
@@ -20,6 +22,7 @@ pub(super) struct Bringing<'a> {
     pub(super) planned: Option<Digest>,
     pub(super) description: String,
     pub(super) command: &'static str,
+    pub(super) needed: Needed,
 }
 
 /// Makes a release from a record and deploys it. `now` is the manifest as it is now, `prepared` the record's with the values that count.
@@ -30,13 +33,17 @@ pub(super) async fn bring(
     record: &Release,
     bringing: Bringing<'_>,
 ) -> Result<RunFinished, EngineError> {
-    let Bringing { kind, environments, planned, description, command } = bringing;
+    let Bringing { kind, environments, planned, description, command, needed } = bringing;
     if let Some(environment) = environments.iter().find(|name| now.environment(name).is_none()) {
         let message = format!("environment \"{environment}\" is not declared");
         return Err(EngineError::input(message, "declare it in relrun.kdl or in the manifest"));
     }
     let steps = steps_of(&prepared, record, environments)?;
     tools.check_freeze(&prepared.loaded, &environments.iter().cloned().collect())?;
+    if !needed.requires.is_empty() {
+        let board = Board::read(&tools.workspace)?;
+        dependency::check(&wiring_for(&prepared, &needed, &board, &environments.iter().cloned().collect()))?;
+    }
     let survey = Survey::beside(&tools.workspace, &prepared, record)?;
     let identity = brought(&tools.workspace, &prepared, &survey, record, (command, environments))?;
     if planned.is_some_and(|planned| planned != identity) {
@@ -57,6 +64,7 @@ pub(super) async fn bring(
         version: Some(record.start.version.clone()),
         description: Some(description),
         made_of: MadeOf::of(record),
+        needed,
     };
     let taken = draft.begin(&tools, usize::MAX)?;
     tools.carry(prepared, survey, taken, secrecy, (RunKind::Apply, Aim::Forward, command)).await

@@ -3,17 +3,19 @@
 //! Each deployment is a promotion of its own, so that whatever a promotion keeps to, this does. What failed rests a while before it is tried
 //! again, and how long is read from the ledger: no other memory is kept. It goes on with what does not depend on the failure.
 
+mod order;
+
 use super::bring::built_as;
 use super::deliver::{DeliverRequest, deliver, manifest_of};
 use super::due::gone;
-use super::promote::{PromoteRequest, is_built, promote, promotion};
+use super::promote::{PromoteRequest, promote, promotion};
 use super::resume::{Resume, resume};
 use super::{Tools, read, recorded_environments};
+use crate::dependency::{Part, choose};
 use crate::error::Exit;
 use crate::{EngineError, Loaded, Source, Workspace};
-use relrun_ledger::{
-    DeploymentKey, Deployments, EnvironmentState, Mark, Release, ReleaseId, ReleaseKind, Status, Summary, Timestamp, Verdict,
-};
+use order::Ordered;
+use relrun_ledger::{DeploymentKey, Deployments, EnvironmentState, Release, ReleaseId, ReleaseKind, Status, Summary, Timestamp, Verdict};
 use relrun_manifest::{Version, VersionSelector};
 use relrun_package::Package;
 use relrun_report::{RunFinished, RunVerdict};
@@ -59,6 +61,13 @@ pub enum Converged {
     },
     /// There is no such version on record.
     Missing,
+    /// It uses what another wish should bring, and that did not come about.
+    Blocked {
+        /// The other one's package.
+        package: String,
+        /// The other one's place.
+        place: DeploymentKey,
+    },
     /// It could not be tried.
     Refused(EngineError),
 }
@@ -74,7 +83,7 @@ impl Converged {
                 RunVerdict::Cancelled => Exit::Interrupted,
                 RunVerdict::Failed | RunVerdict::Undone => Exit::StepFailed,
             },
-            Self::Waits(..) | Self::Rests { .. } => Exit::Waiting,
+            Self::Waits(..) | Self::Rests { .. } | Self::Blocked { .. } => Exit::Waiting,
             Self::Missing => Exit::Input,
             Self::Refused(error) => error.exit(),
         }
@@ -102,18 +111,21 @@ pub fn wishes(loaded: &Loaded, only: &[String]) -> Result<Vec<Wish>, EngineError
 ///
 /// # Errors
 /// Only where nothing can go on: a store or the machine failed.
-pub async fn converge(
-    mut tools: Tools<'_>,
-    loaded: &Loaded,
-    request: &ConvergeRequest,
-    fetch: impl AsyncFn(&Wish) -> Result<Option<Package>, EngineError>,
-) -> Result<Vec<(Wish, Converged)>, EngineError> {
-    let mut all = Vec::new();
-    for wish in wishes(loaded, &request.environments)? {
-        let converged = match Box::pin(one(tools.again(), loaded, &wish, request.now, &fetch)).await {
-            Ok(converged) => converged,
-            Err(error) if matches!(error.exit(), Exit::Machine | Exit::Interrupted) => return Err(error),
-            Err(error) => Converged::Refused(error),
+pub async fn converge(mut tools: Tools<'_>, loaded: &Loaded, request: &ConvergeRequest) -> Result<Vec<(Wish, Converged)>, EngineError> {
+    let mut all: Vec<(Wish, Converged)> = Vec::new();
+    for Ordered { wish, after, circle } in order::order(&tools, loaded, wishes(loaded, &request.environments)?).await? {
+        let failed = after.iter().map(|other| &all[*other]).find(|(_, converged)| converged.exit() != Exit::Done);
+        let converged = match failed {
+            _ if circle => Converged::Refused(in_a_circle(&wish)),
+            Some((other, _)) => Converged::Blocked { package: other.package.clone(), place: other.place.clone() },
+            None => {
+                let trying = Trying { now: request.now, part: None };
+                match Box::pin(one(tools.again(), loaded, &wish, &trying)).await {
+                    Ok(converged) => converged,
+                    Err(error) if matches!(error.exit(), Exit::Machine | Exit::Interrupted) => return Err(error),
+                    Err(error) => Converged::Refused(error),
+                }
+            }
         };
         if let Converged::Carried(finished) = &converged {
             tools.tell(finished.clone());
@@ -128,6 +140,11 @@ pub async fn converge(
         leave(tools, loaded, &mut all).await?;
     }
     Ok(all)
+}
+
+fn in_a_circle(wish: &Wish) -> EngineError {
+    let message = format!("{} consumes what it is consumed for in {}, by itself or by another", wish.package, wish.place.environment);
+    EngineError::input(message, "let one of them go without the other: one must be there first")
 }
 
 /// Destroys what stands in environments that are declared no longer.
@@ -147,23 +164,27 @@ async fn leave(mut tools: Tools<'_>, loaded: &Loaded, all: &mut Vec<(Wish, Conve
     Ok(())
 }
 
-async fn one(
-    tools: Tools<'_>,
-    loaded: &Loaded,
-    wish: &Wish,
-    now: bool,
-    fetch: &impl AsyncFn(&Wish) -> Result<Option<Package>, EngineError>,
-) -> Result<Converged, EngineError> {
+/// How a wish is tried.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trying {
+    /// What failed is tried again at once.
+    pub(super) now: bool,
+    /// Of which deployment it is a part.
+    pub(super) part: Option<Part>,
+}
+
+/// Brings one deployment to where it should be.
+pub(super) async fn one(tools: Tools<'_>, loaded: &Loaded, wish: &Wish, trying: &Trying) -> Result<Converged, EngineError> {
     let summaries = super::summaries(&tools.workspace, &wish.package)?;
-    let chosen = choose(&tools.workspace, &summaries, wish)?;
+    let chosen = choose(&tools.workspace, &summaries, &wish.package, &wish.version)?;
     let is_enough = chosen.is_some() && matches!(wish.version, VersionSelector::Exact(_));
-    let package = if is_enough { None } else { fetch(wish).await? };
+    let package = if is_enough { None } else { tools.find_package(&wish.package, &wish.version).await? };
     if let Some(package) = package.filter(|package| is_higher(package, &summaries, chosen)) {
-        return from_package(tools, loaded, wish, now, &package).await;
+        return from_package(tools, loaded, wish, trying, &package).await;
     }
     let Some(chosen) = chosen else { return Ok(Converged::Missing) };
     let record = read(&tools.workspace, &wish.package, chosen)?;
-    let loaded = loaded_of(&tools.workspace, loaded, &record)?;
+    let loaded = record_loaded(&tools.workspace, loaded, &record)?;
     let deployments = Deployments::of(&summaries);
     let stands = deployments.active(&wish.place).is_some_and(|active| built_as(&summaries, active.release) == chosen);
     let is_of = |summary: &Summary| {
@@ -178,13 +199,14 @@ async fn one(
         }
         return Ok(Converged::Carried(resume(tools, loaded, Some(waiting.release), Resume::Continue).await?));
     }
-    if let Some(rests) = tries.rest().filter(|_| !stands && !now) {
+    if let Some(rests) = tries.rest().filter(|_| !stands && !trying.now) {
         return Ok(rests);
     }
     let request = PromoteRequest {
         release: Some(chosen),
         to: wish.place.environment.clone(),
         deployment: Some(wish.place.deployment.clone()),
+        part: trying.part.clone(),
         ..PromoteRequest::default()
     };
     let promotion = promotion(&tools.workspace, &loaded, &request)?;
@@ -200,11 +222,17 @@ fn is_higher(package: &Package, summaries: &[Summary], chosen: Option<ReleaseId>
 }
 
 /// Deploys a package that is not on record yet.
-async fn from_package(tools: Tools<'_>, loaded: &Loaded, wish: &Wish, now: bool, package: &Package) -> Result<Converged, EngineError> {
+async fn from_package(
+    tools: Tools<'_>,
+    loaded: &Loaded,
+    wish: &Wish,
+    trying: &Trying,
+    package: &Package,
+) -> Result<Converged, EngineError> {
     let summaries = super::summaries(&tools.workspace, &wish.package)?;
     let version = &package.record.version;
     let is_of = |summary: &Summary| matches!(summary.kind, ReleaseKind::Package { .. }) && summary.version == *version;
-    if let Some(rests) = tries(&tools.workspace, &summaries, wish, &is_of)?.rest().filter(|_| !now) {
+    if let Some(rests) = tries(&tools.workspace, &summaries, wish, &is_of)?.rest().filter(|_| !trying.now) {
         return Ok(rests);
     }
     let mut of_package = manifest_of(&tools.workspace, package)?;
@@ -213,6 +241,7 @@ async fn from_package(tools: Tools<'_>, loaded: &Loaded, wish: &Wish, now: bool,
         reference: format!("{}@{version}", wish.package),
         environments: vec![wish.place.environment.clone()],
         deployment: Some(wish.place.deployment.clone()),
+        part: trying.part.clone(),
         ..DeliverRequest::default()
     };
     deliver(tools, of_package, package, &request).await.map(Converged::Carried)
@@ -222,29 +251,6 @@ async fn from_package(tools: Tools<'_>, loaded: &Loaded, wish: &Wish, now: bool,
 fn rest(failures: usize) -> Duration {
     let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(7);
     Duration::from_secs(30).saturating_mul(1 << doublings).min(Duration::from_hours(1))
-}
-
-/// Chooses the highest version on record that is built and good; of one version the last release.
-fn choose(workspace: &Workspace, summaries: &[Summary], wish: &Wish) -> Result<Option<ReleaseId>, EngineError> {
-    let version = |summary: &Summary| Version::parse(&summary.version).ok().filter(|version| wish.version.takes(version));
-    let mut fitting: Vec<(Version, &Summary)> = summaries
-        .iter()
-        .filter(|summary| summary.kind.record().is_none() && is_good(summary, &wish.version))
-        .filter_map(|summary| Some((version(summary)?, summary)))
-        .collect();
-    fitting.sort_by(|(one, a), (other, b)| one.cmp(other).then(a.release.cmp(&b.release)));
-    for (_, summary) in fitting.into_iter().rev() {
-        if is_built(&read(workspace, &wish.package, summary.release)?) {
-            return Ok(Some(summary.release));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether a release may be chosen: what failed elsewhere only where it is named.
-fn is_good(summary: &Summary, selector: &VersionSelector) -> bool {
-    let ended_well = matches!(summary.status, Status::Ended(Verdict::Succeeded | Verdict::Destroyed | Verdict::Waiting { .. }));
-    !summary.marks.contains(&Mark::Bad) && (ended_well || matches!(selector, VersionSelector::Exact(_)))
 }
 
 /// What was tried before of a record at a place.
@@ -297,7 +303,7 @@ fn is_for(release: &Release, place: &DeploymentKey) -> bool {
 }
 
 /// Returns the manifest of a record's package, with the environments of today.
-fn loaded_of(workspace: &Workspace, now: &Loaded, record: &Release) -> Result<Loaded, EngineError> {
+pub(super) fn record_loaded(workspace: &Workspace, now: &Loaded, record: &Release) -> Result<Loaded, EngineError> {
     if now.manifest.package.name.value.to_string() == record.start.package {
         return Ok(now.clone());
     }

@@ -5,8 +5,10 @@
 
 use super::bring::{Bringing, bring};
 use super::package::{named, scratch};
-use super::promote::check_environment;
+use super::parts::{Needed, wiring_for};
+use super::promote::{check_environment, is_outdated};
 use super::{Tools, prepared_from, read};
+use crate::dependency::{self, Board, Part, Wiring};
 use crate::given::Given;
 use crate::inputs::Inputs;
 use crate::prepare::{LockFile, Prepared};
@@ -119,6 +121,8 @@ pub struct DeliverRequest {
     pub force: bool,
     /// The identity of the saved plan that is carried: another is refused.
     pub planned: Option<Digest>,
+    /// Of which deployment it is a part.
+    pub part: Option<Part>,
 }
 
 /// Reads the manifest of a package that was pulled, with the environments of this project.
@@ -142,6 +146,10 @@ pub(crate) struct Delivery {
     pub(crate) prepared: Prepared,
     /// The package, as a record.
     pub(crate) record: Release,
+    /// What it needs of others.
+    pub(super) needed: Needed,
+    /// What meets that now.
+    pub(crate) wiring: Wiring,
     /// Where it does not stand yet, in the order of their names.
     pub(crate) due: Vec<String>,
     /// Where it stands already, and by which release.
@@ -157,13 +165,23 @@ pub(crate) async fn delivery(
 ) -> Result<Delivery, EngineError> {
     request.environments.iter().try_for_each(|name| check_environment(loaded, name))?;
     let name = package.record.package.clone();
-    let record = record_of(workspace, package, request)?;
+    let record = record_of(workspace, loaded, package, request)?;
     let mut sets = super::settings::standing(&super::summaries(workspace, &name)?, &name, request.deployment.as_deref());
+    if let Some(part) = &request.part {
+        Inputs::check_set(loaded, &part.of.name, &part.set)?;
+        sets = request.environments.iter().map(|name| (name.clone(), part.set.clone())).collect();
+    }
     let sets = request.environments.iter().map(|name| (name.clone(), sets.remove(name).unwrap_or_default())).collect();
     let inputs = Inputs::delivered(loaded, &record.start, sets, &request.inputs)?;
     let selection = Selection { deployment: request.deployment.clone(), ..Selection::default() };
     let prepared = prepared_from(workspace, &record, loaded, &selection, |_| inputs).await?;
-    let mut delivery = Delivery { prepared, record, due: Vec::new(), standing: BTreeMap::new() };
+    let needed = Needed::of_record(&prepared.loaded, &record, request.part.as_ref().map(|part| part.of.clone()))?;
+    let mut wiring = Wiring::new();
+    if !needed.requires.is_empty() {
+        wiring = wiring_for(&prepared, &needed, &Board::read(workspace)?, &request.environments.iter().cloned().collect());
+        dependency::check(&wiring)?;
+    }
+    let mut delivery = Delivery { prepared, record, needed, wiring, due: Vec::new(), standing: BTreeMap::new() };
     for environment in BTreeSet::from_iter(&request.environments) {
         match delivery.stands_in(workspace, environment, request)? {
             Some(there) => _ = delivery.standing.insert(environment.clone(), there),
@@ -188,13 +206,16 @@ impl Delivery {
         let stands = read(workspace, package, active)?.start;
         let same = stands.taken_from == self.record.start.taken_from
             && stands.settings.get(environment) == self.prepared.inputs.bound.get(environment);
-        Ok(summaries.into_iter().find(|summary| same && summary.release == active))
+        if !same || is_outdated(workspace, &self.prepared, &self.needed, environment)? {
+            return Ok(None);
+        }
+        Ok(summaries.into_iter().find(|summary| summary.release == active))
     }
 }
 
 /// Deploys what a package that was pulled holds, as one release over all environments that do not have it yet.
 pub async fn deliver(tools: Tools<'_>, loaded: Loaded, package: &Package, request: &DeliverRequest) -> Result<RunFinished, EngineError> {
-    let Delivery { prepared, record, due, standing } = delivery(&tools.workspace, &loaded, package, request).await?;
+    let Delivery { prepared, record, needed, due, standing, .. } = delivery(&tools.workspace, &loaded, package, request).await?;
     let name = record.start.package.clone();
     if let Some(there) = standing.into_values().max_by_key(|there| there.release).filter(|_| due.is_empty()) {
         return Ok(RunFinished {
@@ -209,6 +230,7 @@ pub async fn deliver(tools: Tools<'_>, loaded: Loaded, package: &Package, reques
         kind: ReleaseKind::Package { reference: request.reference.clone() },
         environments: &due,
         planned: request.planned,
+        needed,
         description: format!("package {name}@{}", record.start.version),
         command: "apply",
     };
@@ -216,7 +238,7 @@ pub async fn deliver(tools: Tools<'_>, loaded: Loaded, package: &Package, reques
 }
 
 /// Makes a record of a package, in the ledger's own terms and by its own rules: what may not be copied from a record is refused here too.
-fn record_of(workspace: &Workspace, package: &Package, request: &DeliverRequest) -> Result<Release, EngineError> {
+fn record_of(workspace: &Workspace, loaded: &Loaded, package: &Package, request: &DeliverRequest) -> Result<Release, EngineError> {
     let packed = &package.record;
     let unreadable = |error: serde_json::Error| {
         EngineError::input(format!("the lock of {} cannot be read: {error}", request.reference), "push the package again")
@@ -254,6 +276,8 @@ fn record_of(workspace: &Workspace, package: &Package, request: &DeliverRequest)
         git: None,
         files: packed.files.clone(),
         taken_from: Some(PackageDigest(digest)),
+        requires: dependency::requirements(loaded, &BTreeMap::new())?,
+        part_of: None,
     };
     let begun = Event::RunStarted { run: RunKind::Apply, actor: workspace.actor.clone(), steps: None };
     let done = packed.steps.iter().zip(0..).map(|(step, at)| Event::StepSucceeded {
@@ -261,7 +285,8 @@ fn record_of(workspace: &Workspace, package: &Package, request: &DeliverRequest)
         outcome: step.outcome.clone(),
         origin: Origin::Packaged,
     });
-    let events = [Event::ReleaseStarted(Box::new(start)), begun].into_iter().chain(done);
+    let locked = packed.locked.iter().map(|(name, version)| Event::DependencyLocked { name: name.clone(), version: version.clone() });
+    let events = [Event::ReleaseStarted(Box::new(start)), begun].into_iter().chain(locked).chain(done);
     let at = jiff::Timestamp::now();
     let records: Vec<Record> = events.zip(0..).map(|(event, seq)| Record { seq, at, event }).collect();
     Release::fold(&records)?.ok_or_else(|| EngineError::input(format!("{} holds nothing", request.reference), "push the package again"))

@@ -29,13 +29,15 @@ impl Asked<'_> {
         let mut steps = sought.steps.clone().unwrap_or(all);
         let summaries = super::summaries(self.workspace, &sought.package)?;
         let deployments = Deployments::of(&summaries);
-        let is_same = |id: ReleaseId| summaries.iter().any(|summary| summary.release == id && summary.identity == sought.identity);
-        for environment in environments_of(self.prepared, &steps) {
+        // What stands by the last release of this identity is found by it, but where that has to be made again for another environment.
+        let last = summaries.iter().rev().find(|summary| summary.identity == sought.identity).map(|summary| summary.release);
+        let last = last.filter(|_| sought.outdated.is_empty());
+        for environment in environments_of(self.prepared, &steps).difference(&sought.outdated.clone()).cloned() {
             let here: BTreeSet<StepId> = steps.iter().copied().filter(|step| self.environment(*step) == Some(&environment)).collect();
             let deployment = here.iter().find_map(|step| self.prepared.nodes[step.index()].deployment.clone());
             let Some(deployment) = deployment else { continue };
             let key = DeploymentKey { environment: environment.clone(), deployment };
-            let Some(active) = deployments.active(&key).filter(|active| !is_same(active.release)) else { continue };
+            let Some(active) = deployments.active(&key).filter(|active| Some(active.release) != last) else { continue };
             let release = read(self.workspace, &sought.package, active.release)?;
             if self.is_what_stands(&release, &environment, &here)? {
                 steps.retain(|step| !here.contains(step));

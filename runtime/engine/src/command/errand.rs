@@ -3,6 +3,7 @@
 //! Each run is a record of its own, which makes no deployment: what is active before is active after.
 
 use super::bring::identity;
+use super::parts::Needed;
 use super::start::{Draft, MadeOf};
 use super::{Tools, deployment_of, prepared_from, read};
 use crate::carry::Aim;
@@ -57,6 +58,7 @@ pub async fn errand(tools: Tools<'_>, loaded: Loaded, request: &ErrandRequest) -
         version: Some(record.start.version.clone()),
         description: Some(format!("errand {name} on {}", active.release)),
         made_of: MadeOf::of(&record),
+        needed: Needed::default(),
     };
     let taken = draft.begin(&tools, usize::MAX)?;
     tools.carry(prepared, survey, taken, secrecy, (RunKind::Apply, Aim::Forward, "errand")).await

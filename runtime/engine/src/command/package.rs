@@ -102,6 +102,7 @@ fn record_of(workspace: &Workspace, release: &Release) -> Result<PackageRecord, 
         given: given.collect(),
         steps: packed_steps(release, &referred(&then))?,
         files: start.files.clone(),
+        locked: release.locked.clone(),
         ..PackageRecord::new(start.package.clone(), start.version.clone(), start.manifest, lock)
     })
 }

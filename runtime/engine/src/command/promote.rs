@@ -1,13 +1,17 @@
 //! `promote`: the very release that is active in one environment, deployed to another with the other's settings and gates.
 
 use super::bring::{Bringing, bring, built_as};
+use super::parts::{Needed, wiring_for};
 use super::resume::{Resume, resume};
 use super::{Tools, prepared_from, read};
+use crate::dependency::{Board, Part};
 use crate::inputs::Inputs;
+use crate::prepare::Prepared;
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::Selection;
 use relrun_ledger::{DeploymentKey, Deployments, Mark, Release, ReleaseId, ReleaseKind, Status, StepState, Summary, Verdict};
 use relrun_report::{RunFinished, RunVerdict};
+use std::collections::BTreeSet;
 
 /// What is asked of `promote`.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +24,10 @@ pub struct PromoteRequest {
     pub to: String,
     /// `--deployment`.
     pub deployment: Option<String>,
+    /// One line about it; by default where it comes from.
+    pub description: Option<String>,
+    /// Of which deployment it is a part.
+    pub part: Option<Part>,
 }
 
 /// Both sides of a promotion, for a person to look at.
@@ -105,7 +113,8 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
     } else {
         super::settings::standing(&super::summaries(&tools.workspace, &package)?, &package, promotion.request.deployment.as_deref())
     };
-    let set = sets.remove(to).unwrap_or_default();
+    let part = promotion.request.part.clone();
+    let set = part.as_ref().map_or_else(|| sets.remove(to).unwrap_or_default(), |part| part.set.clone());
     let selection = Selection { deployment: promotion.request.deployment.clone(), ..Selection::default() };
     let prepared =
         prepared_from(&tools.workspace, record, &loaded, &selection, |then| Inputs::promoted(then, &record.start, to, set)).await?;
@@ -113,7 +122,11 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
         let there = promotion.replaces.as_ref().map(|there| read(&tools.workspace, &package, there.release)).transpose()?;
         Ok::<_, EngineError>(there.is_some_and(|there| there.start.settings.get(to) == prepared.inputs.bound.get(to)))
     };
-    if promotion.is_there && has_same_settings()? {
+    if let Some(part) = &part {
+        Inputs::check_set(&prepared.loaded, &part.of.name, &part.set)?;
+    }
+    let needed = Needed::of_record(&prepared.loaded, record, part.map(|part| part.of))?;
+    if promotion.is_there && has_same_settings()? && !is_outdated(&tools.workspace, &prepared, &needed, to)? {
         return Ok(RunFinished {
             package,
             release: promotion.replaces.as_ref().map(|there| there.release.to_string()),
@@ -124,17 +137,21 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
     }
     let from = promotion.request.from.clone();
     let bringing = Bringing {
-        description: from.as_ref().map_or_else(|| format!("promotion of {id}"), |from| format!("promotion of {id} from {from}")),
+        description: promotion.request.description.clone().unwrap_or_else(|| match &from {
+            Some(from) => format!("promotion of {id} from {from}"),
+            None => format!("promotion of {id}"),
+        }),
         kind: ReleaseKind::Promote { of: id, from },
         environments: std::slice::from_ref(to),
         planned: None,
+        needed,
         command: "promote",
     };
     bring(tools, &loaded, prepared, record, bringing).await
 }
 
 /// Whether all is done that is bound to no environment: only that can be brought elsewhere without being built.
-pub(super) fn is_built(record: &Release) -> bool {
+pub(crate) fn is_built(record: &Release) -> bool {
     let free = record.step_ids().filter(|step| record.start.steps[step.index()].environment.is_none());
     free.into_iter().all(|step| matches!(record.step(step).state, StepState::Succeeded(_)))
 }
@@ -175,4 +192,14 @@ fn deployment(workspace: &Workspace, package: &str, loaded: &Loaded, request: &P
 fn nothing_in(package: &str, key: &DeploymentKey) -> EngineError {
     let place = crate::words::place(package, &key.environment, Some(&key.deployment));
     EngineError::input(format!("nothing of {package} stands in {place}"), "type `relrun status` to see what is where")
+}
+
+/// Whether what stands in an environment was deployed with other values than it would be deployed with now.
+pub(super) fn is_outdated(workspace: &Workspace, prepared: &Prepared, needed: &Needed, environment: &str) -> Result<bool, EngineError> {
+    if needed.requires.is_empty() {
+        return Ok(false);
+    }
+    let board = Board::read(workspace)?;
+    let wiring = wiring_for(prepared, needed, &board, &BTreeSet::from([environment.to_owned()]));
+    Ok(board.differs(prepared, environment, &wiring))
 }

@@ -10,7 +10,7 @@ use crate::given::Given;
 use crate::{EngineError, Loaded, Workspace};
 use relrun_ledger::{DeploymentKey, Deployments, EnvironmentState, Git, Release, StepState};
 use relrun_manifest::{Phase, Role, Version, VersionRule, following};
-use relrun_report::{ReportEvent, RunFinished, RunVerdict};
+use relrun_report::{RunFinished, RunVerdict};
 
 /// A part that can be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct RehearseRequest {
 const SCRATCH: &str = "scratch";
 
 /// Builds and tries a release. What comes back is how its last run ended: any verdict but `failed` and its like says that it may be packed.
-pub async fn rehearse(tools: Tools<'_>, loaded: Loaded, request: &RehearseRequest) -> Result<RunFinished, EngineError> {
+pub async fn rehearse(mut tools: Tools<'_>, loaded: Loaded, request: &RehearseRequest) -> Result<RunFinished, EngineError> {
     let package = loaded.manifest.package.name.value.to_string();
     check_may(&tools.workspace, &loaded, &package, request)?;
     let scratch = scratch(&tools.workspace, &loaded, &package, request)?;
@@ -75,15 +75,13 @@ pub async fn rehearse(tools: Tools<'_>, loaded: Loaded, request: &RehearseReques
             });
         }
     }
-    let Tools { workspace, options, emit } = tools;
-    let first = Tools { workspace: workspace.clone(), options: options.clone(), emit: &mut *emit };
-    let finished = Box::pin(apply(first, loaded.clone(), &asked)).await?;
+    let finished = Box::pin(apply(tools.again(), loaded.clone(), &asked)).await?;
     let went_well = matches!(finished.verdict, RunVerdict::Succeeded | RunVerdict::NothingToDo);
     let Some(environment) = scratch.filter(|_| went_well && !request.skip.contains(&Skip::Destroy)) else { return Ok(finished) };
     let (release, version) = (finished.release.clone(), finished.version.clone());
-    emit(ReportEvent::RunFinished(Box::new(finished)));
-    let back = BackRequest { release: None, environments: vec![environment], deployment: None };
-    let gone = Box::pin(destroy(Tools { workspace, options, emit }, loaded, &back)).await?;
+    tools.tell(finished);
+    let back = BackRequest { environments: vec![environment], ..BackRequest::default() };
+    let gone = Box::pin(destroy(tools, loaded, &back)).await?;
     Ok(RunFinished { release, version, ..gone })
 }
 

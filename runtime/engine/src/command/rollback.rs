@@ -1,6 +1,7 @@
 //! `rollback`: a new release from an earlier record. Nothing is built, and nothing depends on the health of what it replaces.
 
 use super::bring::{Bringing, bring, stood_as};
+use super::parts::Needed;
 use super::{Tools, read, snapshot};
 use crate::{EngineError, Loaded, Workspace};
 use relrun_ledger::{DeploymentKey, Deployments, ReleaseId, ReleaseKind};
@@ -30,6 +31,7 @@ pub async fn rollback(tools: Tools<'_>, loaded: Loaded, request: &RollbackReques
         kind: ReleaseKind::Rollback { to: target },
         environments: std::slice::from_ref(&request.environment),
         planned: None,
+        needed: Needed::of_record(&prepared.loaded, &record, record.start.part_of.clone())?,
         description: format!("rollback to {target}"),
         command: "rollback",
     };

@@ -20,6 +20,8 @@ pub struct Sought {
     pub environments: Option<BTreeSet<String>>,
     /// The environments that have what is asked for by another release, which are not among these steps.
     pub standing: BTreeMap<String, ReleaseId>,
+    /// The environments in which what stands was deployed with other values of its dependencies than there are now.
+    pub outdated: BTreeSet<String>,
     /// Every environment that is declared.
     pub declared: BTreeSet<String>,
 }
@@ -77,7 +79,7 @@ pub(super) fn find_same(workspace: &Workspace, summaries: &[Summary], sought: &S
         return Ok(Same::None(made(summaries, sought.identity)));
     }
     // A whole release that succeeded needs no fold: this is the way of every run with nothing to do.
-    if sought.steps.is_none() && summary.status == Status::Ended(Verdict::Succeeded) && all_done(summary) {
+    if sought.steps.is_none() && sought.outdated.is_empty() && summary.status == Status::Ended(Verdict::Succeeded) && all_done(summary) {
         return Ok(Same::Done(Box::new(summary.clone())));
     }
     let release = read(workspace, &sought.package, id)?;
@@ -88,7 +90,9 @@ pub(super) fn find_same(workspace: &Workspace, summaries: &[Summary], sought: &S
     // Where its process died before it could write that it was through, that is still to be written.
     let is_at_rest = release.status != Status::Running;
     if is_at_rest && selected.iter().all(|&step| matches!(release.step(step).state, StepState::Succeeded(_))) {
-        return Ok(Same::Done(Box::new(summary.clone())));
+        // Where others give something else now, the same must be deployed with it.
+        let is_current = sought.outdated.is_empty();
+        return Ok(if is_current { Same::Done(Box::new(summary.clone())) } else { Same::None(made(summaries, sought.identity)) });
     }
     // What was destroyed was meant to go; asked for again, it is another release.
     let gone = |step: &StepId| matches!(release.step(*step).state, StepState::Waiting | StepState::Succeeded(_) | StepState::Destroyed);
@@ -97,7 +101,7 @@ pub(super) fn find_same(workspace: &Workspace, summaries: &[Summary], sought: &S
     }
     let untouched = |step: &StepId| matches!(release.step(*step).state, StepState::Waiting | StepState::Succeeded(_));
     if release.status == Status::Ended(Verdict::Succeeded) && selected.iter().all(untouched) {
-        return Ok(Same::Goes(id));
+        return Ok(if sought.outdated.is_empty() { Same::Goes(id) } else { Same::None(made(summaries, sought.identity)) });
     }
     let command = match &release.status {
         Status::Running

@@ -1,5 +1,6 @@
 //! A new release: an id, a version, and its first event.
 
+use super::parts::Needed;
 use super::same::made;
 use super::{Taken, Tools};
 use crate::journal::Journal;
@@ -30,6 +31,7 @@ pub(super) struct Draft<'a> {
     pub(super) version: Option<String>,
     pub(super) description: Option<String>,
     pub(super) made_of: MadeOf,
+    pub(super) needed: Needed,
 }
 
 /// What a release is made of, beside its manifest.
@@ -110,6 +112,9 @@ impl Draft<'_> {
         let mut journal = Journal::begin(Arc::clone(&workspace.runs), stream.clone(), guard, Event::ReleaseStarted(Box::new(start)))?;
         let steps = self.steps.as_ref().map(|steps| steps.iter().copied().collect());
         journal.note(Event::RunStarted { run: RunKind::Apply, actor: workspace.actor.clone(), steps })?;
+        for (name, version) in &self.needed.locked {
+            journal.note(Event::DependencyLocked { name: name.clone(), version: version.clone() })?;
+        }
         if let Some(record) = self.record {
             copy_outcomes(&mut journal, &self.kind, record)?;
         }
@@ -164,6 +169,8 @@ impl Draft<'_> {
             git: self.made_of.git.clone(),
             files: self.made_of.files.clone(),
             taken_from: self.made_of.taken_from.clone(),
+            requires: self.needed.requires.clone(),
+            part_of: self.needed.part_of.clone(),
         })
     }
 
