@@ -155,7 +155,17 @@ pub async fn snapshot(workspace: &Workspace, release: &Release, from: &Loaded) -
         _ => Errands::None,
     };
     let selection = Selection { deployment: deployment_of(release), errands, ..Selection::default() };
-    prepared_from(workspace, release, from, &selection, |loaded| Inputs::recorded(loaded, &release.start)).await
+    let sources = if release.start.kind.record().is_some() { Sources::Record } else { Sources::WorkTree };
+    prepared(workspace, release, from, &selection, sources, |loaded| Inputs::recorded(loaded, &release.start)).await
+}
+
+/// Where the files lie that steps of environments read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sources {
+    /// In the work tree, which is looked at whether it is as it was.
+    WorkTree,
+    /// On record.
+    Record,
 }
 
 /// Returns the name under which a release is deployed.
@@ -163,20 +173,37 @@ fn deployment_of(release: &Release) -> Option<String> {
     release.start.steps.iter().find_map(|step| step.deployment.clone())
 }
 
-/// Like [`snapshot`], with other values or under another name. Environments are what they are now; one that is gone is what it was then.
+/// Prepares a record that is to be brought somewhere, with other values or under another name: all that it reads is what it read then.
 async fn prepared_from(
+    workspace: &Workspace,
+    record: &Release,
+    now: &Loaded,
+    selection: &Selection,
+    inputs: impl FnOnce(&Loaded) -> Inputs,
+) -> Result<Prepared, EngineError> {
+    prepared(workspace, record, now, selection, Sources::Record, inputs).await
+}
+
+/// Environments are what they are now; one that is gone is what it was then.
+async fn prepared(
     workspace: &Workspace,
     release: &Release,
     now: &Loaded,
     selection: &Selection,
+    sources: Sources,
     inputs: impl FnOnce(&Loaded) -> Inputs,
 ) -> Result<Prepared, EngineError> {
     let bytes = workspace.blobs.get(release.start.manifest)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut loaded = Loaded::new(workspace, Source::new(now.name.clone(), now.directory.clone(), text))?;
     loaded.take_environments(now, recorded_environments(workspace, release)?);
-    if release.start.taken_from.is_some() {
-        crate::travel::lay_out(workspace, &mut loaded, release.start.files.as_ref())?;
+    let start = &release.start;
+    if start.taken_from.is_some() || (sources == Sources::Record && start.files.is_some()) {
+        crate::travel::lay_out(workspace, &mut loaded, start.files.as_ref())?;
+    }
+    if let Some(sources) = loaded.sources.as_ref().filter(|_| start.taken_from.is_some()) {
+        // There is no work tree that it was made of.
+        loaded.directory.clone_from(&sources.directory);
     }
     let lock: LockFile = serde_json::from_slice(&workspace.blobs.get(release.start.lock)?).map_err(|error| {
         EngineError::input(format!("the lock of {} cannot be read: {error}", release.start.release), "restore the ledger from a backup")
@@ -383,19 +410,25 @@ impl Tools<'_> {
         crate::freeze::check(&self.workspace, loaded, environments, self.options.break_glass.as_deref())
     }
 
-    /// Carries a release, and what belongs to it: the parts that it waits for are brought, and those of what went back go with it.
-    async fn carry(
+    /// Carries a release, and what belongs to it: the parts that it waits for are brought, and those of what went back go with it. A run is a
+    /// large future; it lives on the heap.
+    fn carry<'s>(
         mut self,
         prepared: Prepared,
         survey: crate::survey::Survey,
         taken: Taken,
         secrecy: Arc<Secrecy>,
         run: (RunKind, crate::carry::Aim, &'static str),
-    ) -> Result<relrun_report::RunFinished, EngineError> {
-        let (loaded, stream) = (prepared.loaded.clone(), taken.stream.clone());
-        let has_parts = taken.release.start.requires.values().any(|requirement| matches!(requirement, Requirement::Package { .. }));
-        let carried = self.again().carry_alone(prepared, survey, taken, secrecy, run).await?;
-        if has_parts { Box::pin(parts::follow(self, loaded, &stream, carried)).await } else { Ok(carried.finished) }
+    ) -> Pin<Box<dyn Future<Output = Result<relrun_report::RunFinished, EngineError>> + 's>>
+    where
+        Self: 's,
+    {
+        Box::pin(async move {
+            let (loaded, stream) = (prepared.loaded.clone(), taken.stream.clone());
+            let has_parts = taken.release.start.requires.values().any(|requirement| matches!(requirement, Requirement::Package { .. }));
+            let carried = Box::pin(self.again().carry_alone(prepared, survey, taken, secrecy, run)).await?;
+            if has_parts { Box::pin(parts::follow(self, loaded, &stream, carried)).await } else { Ok(carried.finished) }
+        })
     }
 
     async fn carry_alone(
@@ -441,7 +474,6 @@ impl Tools<'_> {
             emit: self.emit,
             workspace: self.workspace,
         })?;
-        // A carrier is large; it lives on the heap.
-        Box::pin(carrier.run()).await
+        carrier.run().await
     }
 }

@@ -26,11 +26,13 @@ pub struct Loaded {
     pub(crate) sources: Option<Arc<Sources>>,
 }
 
-/// The files of a package, laid out for one process.
+/// The files of a record, laid out for one process.
 #[derive(Debug)]
 pub(crate) struct Sources {
     /// What stands for the project's root.
     pub(crate) root: PathBuf,
+    /// What stands for the manifest's directory.
+    pub(crate) directory: PathBuf,
     // Held for its drop.
     pub(crate) _folder: tempfile::TempDir,
 }
@@ -93,7 +95,10 @@ impl Loaded {
 
     /// Returns what globs are relative to.
     pub(crate) fn below<'a>(&'a self, workspace: &'a Workspace) -> Below<'a> {
-        Below { root: self.sources.as_ref().map_or(&workspace.root, |sources| &sources.root), directory: &self.directory }
+        match &self.sources {
+            Some(sources) => Below { root: &sources.root, directory: &sources.directory },
+            None => Below { root: &workspace.root, directory: &self.directory },
+        }
     }
 
     /// Returns an environment by name.

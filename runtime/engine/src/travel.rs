@@ -77,7 +77,8 @@ fn inside(workspace: &Workspace, folder: &Path) -> Result<String, EngineError> {
     Ok(parts.collect::<Vec<_>>().join("/"))
 }
 
-/// Lays the files of a release that was taken from a package into a folder of this process, and lets the manifest read them there.
+/// Lays the files of a record into a folder of this process, and lets the manifest's globs find them there: the work tree has others by now,
+/// or is that of something else.
 pub(crate) fn lay_out(workspace: &Workspace, loaded: &mut Loaded, files: Option<&Files>) -> Result<(), EngineError> {
     let scratch = workspace.scratch();
     let failed = |source| EngineError::io(format!("make a folder in {}", scratch.display()), source);
@@ -90,7 +91,6 @@ pub(crate) fn lay_out(workspace: &Workspace, loaded: &mut Loaded, files: Option<
         directory.push(&files.directory);
     }
     std::fs::create_dir_all(&directory).map_err(failed)?;
-    loaded.directory = directory;
-    loaded.sources = Some(Arc::new(crate::load::Sources { root, _folder: folder }));
+    loaded.sources = Some(Arc::new(crate::load::Sources { root, directory, _folder: folder }));
     Ok(())
 }

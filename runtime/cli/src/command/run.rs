@@ -359,7 +359,7 @@ pub(super) async fn destroy(cli: &Cli, manifest: &ManifestArg, request: &BackReq
     if !run.yes && !confirmed(&format!("destroy what is deployed in {}?", request.environments.join(", ")))? {
         return Ok(Exit::Declined);
     }
-    carry(cli, opened, run, false, async |tools, loaded| command::destroy(tools, loaded, request).await).await
+    carry(cli, opened, run, false, async |tools, loaded| Box::pin(command::destroy(tools, loaded, request)).await).await
 }
 
 /// Shows what would be destroyed, and asks. A CI system is never asked.

@@ -143,7 +143,7 @@ pub async fn converge(mut tools: Tools<'_>, loaded: &Loaded, request: &ConvergeR
 }
 
 fn in_a_circle(wish: &Wish) -> EngineError {
-    let message = format!("{} consumes what it is consumed for in {}, by itself or by another", wish.package, wish.place.environment);
+    let message = format!("{} needs what in turn needs it in {}", wish.package, wish.place.environment);
     EngineError::input(message, "let one of them go without the other: one must be there first")
 }
 

@@ -91,13 +91,17 @@ pub(super) async fn follow(mut tools: Tools<'_>, loaded: Loaded, stream: &Stream
         if finished.verdict != RunVerdict::Waiting || !tools.brought.insert((stream.clone(), environment.clone(), name.clone())) {
             continue;
         }
-        match Box::pin(bring(tools.again(), &loaded, &release, &environment, &name)).await? {
-            Brought::Stands => brought = true,
-            Brought::Absent => {}
-            Brought::Failed(end) => failed = Some(end),
+        match Box::pin(bring(tools.again(), &loaded, &release, &environment, &name)).await {
+            Ok(Brought::Stands) => brought = true,
+            Ok(Brought::Absent) => {}
+            Ok(Brought::Failed(end)) => failed = Some(end),
+            Err(error) => {
+                tools.tell(finished);
+                return Err(error);
+            }
         }
     }
-    let finished = if brought { resume(tools.again(), loaded, Some(stream.release), Resume::Continue).await? } else { finished };
+    let finished = if brought { Box::pin(resume(tools.again(), loaded, Some(stream.release), Resume::Continue)).await? } else { finished };
     let Some(mut failed) = failed else { return Ok(finished) };
     tools.tell(finished);
     failed.next = Some(format!("relrun continue {} -m {}", stream.release, stream.package));
@@ -134,16 +138,13 @@ async fn bring(mut tools: Tools<'_>, loaded: &Loaded, release: &Release, environ
         version: VersionSelector::Exact(exact),
     };
     let of = PartOf { package: release.start.package.clone(), deployment, release: release.start.release, name: name.to_owned() };
-    let converged = match begun(&tools.workspace, &wish, &of)? {
+    let converged = if let Some((id, how)) = begun(&tools.workspace, &wish, &of)? {
         // A process that died, or a failure that could not be undone, left it in the middle.
-        Some((id, how)) => {
-            let of_part = record_loaded(&tools.workspace, loaded, &read(&tools.workspace, package, id)?)?;
-            Converged::Carried(resume(tools.again(), of_part, Some(id), how).await?)
-        }
-        None => {
-            let trying = Trying { now: true, part: Some(Part { of, set: set.clone() }) };
-            one(tools.again(), loaded, &wish, &trying).await?
-        }
+        let of_part = record_loaded(&tools.workspace, loaded, &read(&tools.workspace, package, id)?)?;
+        Converged::Carried(Box::pin(resume(tools.again(), of_part, Some(id), how)).await?)
+    } else {
+        let trying = Trying { now: true, part: Some(Part { of, set: set.clone() }) };
+        Box::pin(one(tools.again(), loaded, &wish, &trying)).await?
     };
     Ok(match converged {
         Converged::Stands(_) => Brought::Stands,

@@ -66,6 +66,8 @@ mod tests {
             set: BTreeMap::new(),
             deployed_at: Some(at),
             destroyed_at: None,
+            met: BTreeMap::new(),
+            offer: relrun_ledger::Offer::default(),
         };
         Summary {
             release: ReleaseId(number),
@@ -82,6 +84,7 @@ mod tests {
             metadata: BTreeMap::new(),
             broke_glass: false,
             commit: None,
+            part_of: None,
         }
     }
 

@@ -2,8 +2,10 @@
 
 use super::bring::{Bringing, bring, stood_as};
 use super::parts::Needed;
-use super::{Tools, read, snapshot};
+use super::{Tools, deployment_of, prepared_from, read};
+use crate::inputs::Inputs;
 use crate::{EngineError, Loaded, Workspace};
+use relrun_graph::Selection;
 use relrun_ledger::{DeploymentKey, Deployments, ReleaseId, ReleaseKind};
 use relrun_report::RunFinished;
 
@@ -26,7 +28,8 @@ pub async fn rollback(tools: Tools<'_>, loaded: Loaded, request: &RollbackReques
     let key = DeploymentKey { environment: request.environment.clone(), deployment };
     let target = choose(&tools.workspace, &package, &key, request.to)?;
     let record = read(&tools.workspace, &package, target)?;
-    let prepared = snapshot(&tools.workspace, &record, &loaded).await?;
+    let selection = Selection { deployment: deployment_of(&record), ..Selection::default() };
+    let prepared = prepared_from(&tools.workspace, &record, &loaded, &selection, |then| Inputs::recorded(then, &record.start)).await?;
     let bringing = Bringing {
         kind: ReleaseKind::Rollback { to: target },
         environments: std::slice::from_ref(&request.environment),

@@ -123,7 +123,19 @@ pub(crate) fn manifest(phases: Vec<Phase>) -> Manifest {
     let name = PackageName { owner: "acme".to_owned(), name: "shop".to_owned() };
     let version = at(VersionRule::Exact(relrun_manifest::Version::new(1, 0, 0)));
     let package = Package { name: at(name), version, description: None, include: vec![], publish: None, metadata: vec![] };
-    Manifest { package, plugins: vec![], inputs: vec![], secrets: vec![], environments: vec![], phases, notify: vec![] }
+    Manifest {
+        package,
+        phases,
+        plugins: vec![],
+        inputs: vec![],
+        secrets: vec![],
+        environments: vec![],
+        notify: vec![],
+        outputs: vec![],
+        provides: vec![],
+        consumes: vec![],
+        depends: vec![],
+    }
 }
 
 /// The contract's own example, a little longer.

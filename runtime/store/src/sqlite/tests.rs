@@ -36,6 +36,7 @@ fn summary(release: u32) -> Summary {
         description: None,
         metadata: BTreeMap::new(),
         broke_glass: false,
+        part_of: None,
     }
 }
 
