@@ -83,7 +83,7 @@ async fn undo_what_could_not_be(tools: &mut Tools<'_>, loaded: &Loaded, release:
     if environments.is_empty() || release.status == Status::Running {
         return Ok(None);
     }
-    let request = BackRequest { release: Some(release.start.release), environments, deployment: None };
+    let request = BackRequest { release: Some(release.start.release), environments, ..BackRequest::default() };
     let ended = Box::pin(super::back::undo(tools.again(), loaded.clone(), &request)).await?;
     if ended.verdict != RunVerdict::Undone {
         return Ok(Some(ended));
