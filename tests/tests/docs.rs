@@ -6,7 +6,7 @@ use relrun_manifest::{parse, parse_project};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const BUNDLED: [&str; 4] = ["build", "deploy", "symlink-swap", "http-check"];
+const BUNDLED: [&str; 6] = ["build", "deploy", "symlink-swap", "http-check", "k8s-rollout", "registry-push"];
 
 /// A fenced block of a page.
 struct Block {

@@ -83,6 +83,7 @@ fn in_folders(root: PathBuf, project: Project, folders: Folders, access: Access)
         make(&folders.own)?;
     }
     let relrun = std::env::current_exe().map_err(|source| EngineError::io("find relrun's own program", source))?;
+    let registries = registries(&root, &project);
     Ok(Arc::new(Workspace {
         root,
         project,
@@ -99,6 +100,7 @@ fn in_folders(root: PathBuf, project: Project, folders: Folders, access: Access)
             gate: relrun_gate::GateOptions::default(),
             ssh: ssh(),
             clusters: kubernetes_sources(),
+            registries,
         }),
         bundled: bundled(),
         actor: actor(),
@@ -169,6 +171,29 @@ fn bundled() -> Vec<BundledPlugin> {
     let plugin =
         |plugin: &relrun_bundled::Bundled| BundledPlugin { name: plugin.name, bytes: plugin.bytes, digest: Digest::from(plugin.digest) };
     relrun_bundled::all().iter().map(plugin).collect()
+}
+
+/// How registries are reached: with docker's credentials, and what relrun.kdl says of them.
+pub(crate) fn registries(root: &Path, project: &Project) -> relrun_registry::ClientOptions {
+    let host = |place: &str| place.strip_prefix("oci://").map(|rest| rest.split('/').next().unwrap_or(rest).to_owned());
+    relrun_registry::ClientOptions {
+        docker_config: docker_config(),
+        ca_files: project.registries.iter().filter_map(|registry| Some(root.join(registry.ca.as_ref()?))).collect(),
+        plain_http: project.registries.iter().filter(|registry| registry.plain_http).filter_map(|registry| host(&registry.place)).collect(),
+        proxy: proxy(),
+        ..relrun_registry::ClientOptions::default()
+    }
+}
+
+/// Returns the proxy for what is not on this machine. One that cannot be read is none.
+fn proxy() -> Option<url::Url> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    set("HTTPS_PROXY").or_else(|| set("https_proxy"))?.parse().ok()
+}
+
+fn docker_config() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker"))).map(|folder| folder.join("config.json"))
 }
 
 /// Where kubectl would look, and what a pod is given.

@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         gate: relrun_gate::GateOptions::default(),
         ssh: relrun_host::SshOptions::default(),
         clusters: relrun_host::ClusterSources::default(),
+        registries: relrun_host::RegistryOptions::default(),
     });
     let config = serde_json::json!({ "kind": "pure" });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -57,6 +57,8 @@ pub(crate) struct Files {
     captured: Mutex<BTreeSet<Digest>>,
     /// How many commands run now.
     pub(crate) commands: Arc<AtomicUsize>,
+    /// The images that this attempt made, by the words that told them.
+    pub(crate) images: tokio::sync::Mutex<BTreeMap<String, Arc<crate::image::Made>>>,
     /// Set once `/work` was laid out.
     pub(crate) work: tokio::sync::OnceCell<()>,
 }
@@ -108,6 +110,7 @@ impl Attempt {
                 env: invocation.env.clone(),
                 captured: Mutex::default(),
                 commands: Arc::default(),
+                images: tokio::sync::Mutex::default(),
                 work: tokio::sync::OnceCell::new(),
             }),
             used: Mutex::default(),

@@ -28,4 +28,4 @@ wasmtime::component::bindgen!({
 });
 
 pub use exports::relrun::plugin::step;
-pub use relrun::plugin::{checkpoint, context, hosts, http, kubernetes, log, process, rounds, secrets, trees, types};
+pub use relrun::plugin::{checkpoint, context, hosts, http, kubernetes, log, process, registry, rounds, secrets, trees, types};

@@ -41,6 +41,8 @@ pub struct HostOptions {
     pub ssh: SshOptions,
     /// Where Kubernetes clusters are looked for.
     pub clusters: relrun_kubernetes::Sources,
+    /// How registries are reached, and whose credentials are shown to them.
+    pub registries: relrun_registry::ClientOptions,
 }
 
 /// What `describe` and `resolve` may use. They compute, and reach nothing.

@@ -33,6 +33,8 @@ pub(crate) struct Ways {
     options: GateOptions,
     gate: OnceLock<Result<Gate, String>>,
     pub(crate) clusters: Clusters,
+    registry_options: relrun_registry::ClientOptions,
+    registries: OnceLock<Result<relrun_registry::Client, String>>,
     pub(crate) launcher: Option<Launcher>,
     pub(crate) ssh: Arc<Ssh>,
 }
@@ -43,9 +45,18 @@ impl Ways {
             options: options.gate.clone(),
             gate: OnceLock::new(),
             clusters: Clusters::new(options.clusters.clone()),
+            registry_options: options.registries.clone(),
+            registries: OnceLock::new(),
             launcher: options.launcher.clone(),
             ssh: Arc::new(Ssh::new(options.ssh.clone())),
         }
+    }
+
+    /// Returns the client of registries, or why there is none.
+    pub(crate) fn registries(&self) -> Result<&relrun_registry::Client, String> {
+        let made =
+            self.registries.get_or_init(|| relrun_registry::Client::new(self.registry_options.clone()).map_err(|error| error.to_string()));
+        made.as_ref().map_err(Clone::clone)
     }
 
     /// Returns the gate, or why there is none.

@@ -86,6 +86,7 @@ impl Bench {
             gate: GateOptions::default(),
             ssh: relrun_host::SshOptions::default(),
             clusters: relrun_host::ClusterSources::default(),
+            registries: relrun_host::RegistryOptions::default(),
         };
         Host::new(options)
     }

@@ -24,6 +24,11 @@ fn each_plugin_is_its_name_and_asks_for_what_its_config_says() {
         ("build", json!({ "command": [["make", "dist"]] }), r#"run "make" "dist""#),
         ("deploy", json!({ "up": [["start"]], "down": [["start"]] }), r#"run "start""#),
         ("symlink-swap", json!({ "source": "${step.site.dist}", "root": "/srv" }), r#"host "*""#),
+        (
+            "registry-push",
+            json!({ "repository": "registry.example.com/acme/shop", "layer": [{ "tree": "a".repeat(64), "to": "/srv" }] }),
+            r#"registry "registry.example.com/acme/shop""#,
+        ),
         ("http-check", json!({ "url": "https://shop.example/health" }), r#"http "https://shop.example""#),
     ];
     for (name, config, request) in asked {

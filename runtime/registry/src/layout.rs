@@ -40,6 +40,32 @@ impl Layout {
         Self { place: Place::Layout(root.clone()), root }
     }
 
+    /// Returns the manifest that a name in the layout stands for; without a name, the only one that is no part and nothing about another.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none of the name, or without one there are several.
+    pub async fn only(&self, name: Option<&str>) -> Result<Manifest, RegistryError> {
+        if let Some(name) = name {
+            return self.resolve(&Name::Tag(name.parse()?)).await;
+        }
+        let entries = self.on_thread(Self::index).await?.map(|index| index.manifests().clone()).unwrap_or_default();
+        let mut digests: Vec<&Digest> = Vec::new();
+        for entry in &entries {
+            if !digests.contains(&entry.digest()) {
+                digests.push(entry.digest());
+            }
+        }
+        match digests.as_slice() {
+            [only] => self.resolve(&Name::Digest((*only).clone())).await,
+            [] => Err(self.malformed("it holds no image")),
+            _ => {
+                let names: Vec<&str> = entries.iter().filter_map(tag_of).collect();
+                Err(self.malformed(format!("it holds {} images, named {}: say which one is meant", digests.len(), names.join(", "))))
+            }
+        }
+    }
+
     fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.root.join("blobs").join(digest.algorithm().as_ref()).join(digest.digest())
     }

@@ -2,7 +2,7 @@
 //!
 //! A plugin is a type that implements [`Plugin`] and is exported with [`export!`]. Its config is a struct with [`macro@config`], from which
 //! the JSON Schema comes that the host checks each manifest against. What it reaches of the world it reaches through the modules of this
-//! crate: [`command`], [`http`], [`hosts`], [`kubernetes`], [`secrets`], [`trees`], [`context`], [`log`].
+//! crate: [`command`], [`http`], [`hosts`], [`kubernetes`], [`registry`], [`secrets`], [`trees`], [`context`], [`log`].
 //!
 //! ```
 //! use relrun_sdk::{About, Nothing, Outcome, Plugin, Result, config, log};
@@ -61,6 +61,7 @@ pub mod http;
 pub mod kubernetes;
 pub mod log;
 pub mod need;
+pub mod registry;
 pub mod rounds;
 pub mod secrets;
 #[cfg(not(target_family = "wasm"))]

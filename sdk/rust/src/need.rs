@@ -153,6 +153,11 @@ pub fn kubernetes(context: &str, namespace: &str) -> Need {
     Need::new("kubernetes").property("context", context).property("namespace", namespace)
 }
 
+/// `registry "registry.example.com/acme/shop"`: one repository of a registry.
+pub fn registry(repository: &str) -> Need {
+    Need::new(format!("registry {}", Quoted(repository)))
+}
+
 /// Asks for a secret of the manifest; say to which target with [`Need::to`] or [`Need::to_command`].
 pub fn secret(name: &str) -> Need {
     Need::new(format!("secret {}", Quoted(name)))

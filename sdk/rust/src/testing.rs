@@ -159,6 +159,17 @@ impl Fake {
         world::with(|world| world.marks.contains_key(&(host.to_owned(), dir.to_owned())))
     }
 
+    /// Points a tag of a repository at a digest, as somebody else may.
+    pub fn point(self, repository: &str, tag: &str, digest: &str) -> Self {
+        world::with(|world| world.tags.insert((repository.to_owned(), tag.to_owned()), digest.to_owned()));
+        self
+    }
+
+    /// Returns the digest that a tag of a repository stands for.
+    pub fn image_tag(&self, repository: &str, tag: &str) -> Option<String> {
+        world::with(|world| world.tags.get(&(repository.to_owned(), tag.to_owned())).cloned())
+    }
+
     /// Returns the calls that were recorded, and forgets them.
     pub fn calls(&self) -> Vec<String> {
         world::with(|world| std::mem::take(&mut world.calls))

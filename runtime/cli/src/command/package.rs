@@ -8,9 +8,9 @@ use relrun_engine::command::{self, DeliverRequest, FoundPackage, PackageSource, 
 use relrun_engine::plan::{Plan, PlannedPackage, plan_package};
 use relrun_engine::{EngineError, Exit, Workspace};
 use relrun_ledger::ReleaseId;
-use relrun_manifest::{PackageName, PackageReference, Project, VersionSelector, Wanted};
+use relrun_manifest::{PackageName, PackageReference, VersionSelector, Wanted};
 use relrun_package::Package;
-use relrun_registry::{Client, ClientOptions, LAYOUT_PREFIX, Layout, Name, Place, REMOTE_PREFIX, Reference, Repository, Tag, pack_layout};
+use relrun_registry::{Client, LAYOUT_PREFIX, Layout, Name, Place, REMOTE_PREFIX, Reference, Repository, Tag, pack_layout};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -227,27 +227,7 @@ fn below(root: &Path, place: Place) -> Place {
 
 /// Makes the client, with docker's credentials and what relrun.kdl says of its registries.
 fn client(workspace: &Workspace) -> Result<Client, EngineError> {
-    let Project { registries, .. } = &workspace.project;
-    let host = |place: &str| place.strip_prefix("oci://").map(|rest| rest.split('/').next().unwrap_or(rest).to_owned());
-    let options = ClientOptions {
-        docker_config: docker_config(),
-        ca_files: registries.iter().filter_map(|registry| Some(workspace.root.join(registry.ca.as_ref()?))).collect(),
-        plain_http: registries.iter().filter(|registry| registry.plain_http).filter_map(|registry| host(&registry.place)).collect(),
-        proxy: proxy(),
-        ..ClientOptions::default()
-    };
-    Ok(Client::new(options)?)
-}
-
-/// Returns the proxy for what is not on this machine. One that cannot be read is none.
-fn proxy() -> Option<url::Url> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    set("HTTPS_PROXY").or_else(|| set("https_proxy"))?.parse().ok()
-}
-
-fn docker_config() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker"))).map(|folder| folder.join("config.json"))
+    Ok(Client::new(open::registries(&workspace.root, &workspace.project))?)
 }
 
 pub(super) async fn pull(cli: &Cli, package: &str, from: Option<&str>) -> Result<Exit, EngineError> {

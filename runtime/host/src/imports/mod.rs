@@ -12,6 +12,7 @@ mod http;
 mod kubernetes;
 mod log;
 mod process;
+mod registry;
 mod rounds;
 mod secrets;
 mod trees;
@@ -22,6 +23,7 @@ pub use process::{Child, Command};
 pub use rounds::Round;
 pub use secrets::Secret;
 
+pub(crate) use registry::told as registry_told;
 pub(crate) use wasi_http::Hooks;
 
 /// Returns the span of a host call. Arguments are not recorded: a secret may be among them.

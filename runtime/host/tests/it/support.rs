@@ -53,6 +53,7 @@ pub(crate) fn options(compile_cache: Option<PathBuf>) -> HostOptions {
         gate: relrun_gate::GateOptions::default(),
         ssh: relrun_host::SshOptions::default(),
         clusters: relrun_host::ClusterSources::default(),
+        registries: relrun_host::RegistryOptions::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The component's imports.
 
-use crate::bindings::relrun::plugin::{checkpoint, http, kubernetes, log, process, secrets, trees};
+use crate::bindings::relrun::plugin::{checkpoint, http, kubernetes, log, process, registry, secrets, trees};
 use crate::command::{Command, Output};
 use crate::http::{Body, Request};
 use crate::log::Level;
@@ -90,6 +90,26 @@ pub(crate) fn http_send(request: &Request) -> Result<Response> {
         made.timeout(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
     }
     Ok(made.send()?)
+}
+
+pub(crate) fn image_digest(image: &str) -> Result<String> {
+    Ok(registry::digest(image)?)
+}
+
+pub(crate) fn image_find(repository: &str, name: &str) -> Result<Option<String>> {
+    Ok(registry::find(repository, name)?)
+}
+
+pub(crate) fn image_push(repository: &str, image: &str) -> Result<String> {
+    Ok(registry::push(repository, image)?)
+}
+
+pub(crate) fn image_tag(repository: &str, digest: &str, tag: &str, fixed: bool) -> Result<()> {
+    Ok(registry::tag(repository, digest, tag, fixed)?)
+}
+
+pub(crate) fn image_untag(repository: &str, tag: &str) -> Result<()> {
+    Ok(registry::untag(repository, tag)?)
 }
 
 pub(crate) fn object_mark(found: Option<&str>, object: &str) -> Result<String> {

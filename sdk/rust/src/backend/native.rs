@@ -76,6 +76,55 @@ pub(crate) fn http_send(request: &Request) -> Result<Response> {
     })
 }
 
+/// Images are named by what they are told as: the same words give the same digest.
+#[expect(clippy::unnecessary_wraps, reason = "the component's import can fail")]
+pub(crate) fn image_digest(image: &str) -> Result<String> {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    image.hash(&mut hasher);
+    Ok(format!("sha256:{:064x}", hasher.finish()))
+}
+
+pub(crate) fn image_find(repository: &str, name: &str) -> Result<Option<String>> {
+    world::with(|world| {
+        world.call(format!("find {repository} {name}"))?;
+        let key = (repository.to_owned(), name.to_owned());
+        Ok(world.tags.get(&key).cloned())
+    })
+}
+
+pub(crate) fn image_push(repository: &str, image: &str) -> Result<String> {
+    let digest = image_digest(image)?;
+    world::with(|world| {
+        world.change(format!("push {repository} {digest}"))?;
+        let known = world.tags.insert((repository.to_owned(), digest.clone()), digest.clone());
+        let sent = usize::from(known.is_none());
+        Ok(serde_json::json!({ "digest": digest, "sent": sent, "existed": 1 - sent, "mounted": 0 }).to_string())
+    })
+}
+
+pub(crate) fn image_tag(repository: &str, digest: &str, tag: &str, fixed: bool) -> Result<()> {
+    world::with(|world| {
+        world.change(format!("tag {repository} {tag} {digest}"))?;
+        let key = (repository.to_owned(), tag.to_owned());
+        match world.tags.get(&key) {
+            Some(there) if fixed && there != digest => Err(Error::permanent(format!("{tag} exists with another content"))),
+            _ => {
+                world.tags.insert(key, digest.to_owned());
+                Ok(())
+            }
+        }
+    })
+}
+
+pub(crate) fn image_untag(repository: &str, tag: &str) -> Result<()> {
+    world::with(|world| {
+        world.change(format!("untag {repository} {tag}"))?;
+        world.tags.remove(&(repository.to_owned(), tag.to_owned()));
+        Ok(())
+    })
+}
+
 /// A mark that begins with `stranger` is another ledger's.
 pub(crate) fn object_mark(found: Option<&str>, object: &str) -> Result<String> {
     match found {

@@ -19,6 +19,8 @@ pub(crate) struct World {
     pub(crate) trees: BTreeMap<String, Vec<(String, Vec<u8>)>>,
     pub(crate) marks: BTreeMap<(String, String), String>,
     pub(crate) secrets: BTreeMap<String, String>,
+    /// What stands in repositories, by repository and by tag or digest.
+    pub(crate) tags: BTreeMap<(String, String), String>,
     pub(crate) answers: VecDeque<Answer>,
     pub(crate) exits: Vec<(Vec<String>, Output)>,
     pub(crate) checkpoints: Vec<serde_json::Value>,
