@@ -27,11 +27,13 @@ pub struct SshSetup {
     pub sftp: &'static str,
     /// More lines for its configuration.
     pub lines: &'static str,
+    /// Whether the keys of both sides are known by the certificates of an authority, and by nothing else.
+    pub certified: bool,
 }
 
 impl Default for SshSetup {
     fn default() -> Self {
-        Self { address: "127.0.0.2", sftp: "internal-sftp", lines: "" }
+        Self { address: "127.0.0.2", sftp: "internal-sftp", lines: "", certified: false }
     }
 }
 
@@ -56,7 +58,11 @@ impl SshServer {
             let address = TcpListener::bind((setup.address, 0)).unwrap().local_addr().unwrap();
             key(&folder.path().join("host_key"));
             key(&folder.path().join("user_key"));
-            fs::copy(folder.path().join("user_key.pub"), folder.path().join("authorized_keys")).unwrap();
+            if setup.certified {
+                certify(folder.path(), setup);
+            } else {
+                fs::copy(folder.path().join("user_key.pub"), folder.path().join("authorized_keys")).unwrap();
+            }
             if let Some(child) = launch(folder.path(), address, setup) {
                 return Self { folder, child, address, setup: setup.clone() };
             }
@@ -82,8 +88,13 @@ impl SshServer {
     /// Returns what `ssh_config` says of it: its key, and that its host key is the one that is known.
     pub fn client_lines(&self) -> String {
         let (file, shown) = (self.path("known_hosts"), self.folder.path().display());
-        let host_key = fs::read_to_string(self.path("host_key.pub")).unwrap();
-        fs::write(&file, format!("[{}]:{} {host_key}", self.address.ip(), self.address.port())).unwrap();
+        let name = format!("[{}]:{}", self.address.ip(), self.address.port());
+        let known = if self.setup.certified {
+            format!("@cert-authority {name} {}", fs::read_to_string(self.path("authority.pub")).unwrap())
+        } else {
+            format!("{name} {}", fs::read_to_string(self.path("host_key.pub")).unwrap())
+        };
+        fs::write(&file, known).unwrap();
         format!(
             "Match host {} exec \"test %p = {}\"\n  IdentityFile {shown}/user_key\n  IdentitiesOnly yes\n  UserKnownHostsFile {shown}/known_hosts\n",
             self.address.ip(),
@@ -150,6 +161,19 @@ fn user() -> String {
     nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name
 }
 
+/// Makes an authority, and its certificates for the host and for the user.
+fn certify(folder: &Path, setup: &SshSetup) {
+    key(&folder.join("authority"));
+    let sign = |words: &[&str], name: &str| {
+        let mut command = Command::new("ssh-keygen");
+        command.arg("-q").arg("-s").arg(folder.join("authority")).args(["-I", "test"]).args(words).arg(folder.join(name));
+        let signed = command.stdin(Stdio::null()).output().unwrap();
+        assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
+    };
+    sign(&["-h", "-n", setup.address], "host_key.pub");
+    sign(&["-n", &user()], "user_key.pub");
+}
+
 /// Makes a key without a passphrase.
 pub fn key(path: &Path) {
     let made =
@@ -164,7 +188,10 @@ fn launch(folder: &Path, address: SocketAddr, setup: &SshSetup) -> Option<Child>
         fs::create_dir_all("/run/sshd").unwrap();
     }
     let shown = folder.display();
-    let (sftp, lines) = (setup.sftp, setup.lines);
+    let (sftp, mut lines) = (setup.sftp, setup.lines.to_owned());
+    if setup.certified {
+        lines = format!("{lines}\nHostCertificate {shown}/host_key-cert.pub\nTrustedUserCAKeys {shown}/authority.pub");
+    }
     let config = format!(
         "ListenAddress {address}\nHostKey {shown}/host_key\nAuthorizedKeysFile {shown}/authorized_keys\nPidFile none\nUsePAM no\n\
          StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 100\n\

@@ -6,6 +6,7 @@ use relrun_tests::sshd::{SshServer, SshSetup};
 use relrun_tests::{Ran, Sandbox};
 use std::fmt::Write;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -219,4 +220,69 @@ fn commands_of_a_deploy_run_on_the_hosts_of_a_role() {
     let refused = fleet.sandbox.relrun(&["apply"]);
     assert_eq!(refused.code, 1, "{}", refused.output);
     assert!(refused.output.contains("cannot be confined, because web1 is behind SSH"), "{}", refused.output);
+}
+
+/// Leaves on each host what Capistrano does.
+fn capistrano(fleet: &Fleet, text: &str) {
+    for number in 0..fleet.servers.len() {
+        let root = fleet.host(number);
+        let release = root.join("releases/20260101120000");
+        fs::create_dir_all(&release).unwrap();
+        fs::create_dir_all(root.join("shared/uploads")).unwrap();
+        fs::write(release.join("index.html"), text).unwrap();
+        fs::write(release.join("REVISION"), "c0ffee").unwrap();
+        symlink(root.join("shared/uploads"), release.join("uploads")).unwrap();
+        symlink(&release, root.join("current")).unwrap();
+    }
+}
+
+#[test]
+fn what_capistrano_left_is_adopted_and_a_rollback_goes_back_to_it() {
+    let fleet = three();
+    capistrano(&fleet, "by capistrano");
+    fleet.manifest("linked-dir \"uploads\"; after \"sh\" \"-c\" \"echo reloaded\"");
+    let adopted = fleet.sandbox.relrun(&["adopt", "-e", "live"]);
+    assert_eq!(adopted.code, 0, "{}", adopted.output);
+    assert!(!adopted.output.contains("reloaded"), "{}", adopted.output);
+    let link = || fs::read_link(fleet.host(0).join("current")).unwrap();
+    assert_eq!(link(), fleet.host(0).join("releases/20260101120000"));
+    let again = fleet.sandbox.relrun(&["adopt", "-e", "live"]);
+    assert_eq!(again.code, 2, "{}", again.output);
+    assert!(again.output.contains("r1 stands in live already"), "{}", again.output);
+    let well = fleet.sandbox.relrun(&["status", "-e", "live", "--verify"]);
+    assert_eq!(well.code, 0, "{}", well.output);
+
+    assert_eq!(fleet.release("by relrun").code, 0);
+    assert_eq!(fleet.all_serve(), ["by relrun", "by relrun", "by relrun"]);
+    let back = fleet.sandbox.relrun(&["rollback", "-e", "live"]);
+    assert_eq!(back.code, 0, "{}", back.output);
+    assert_eq!(fleet.all_serve(), ["by capistrano", "by capistrano", "by capistrano"]);
+    assert_eq!(link().to_str(), Some("releases/20260101120000"));
+    assert!(!back.output.contains("sent "), "{}", back.output);
+}
+
+#[test]
+fn what_differs_or_is_not_there_is_not_adopted() {
+    let fleet = three();
+    let none = fleet.sandbox.relrun(&["adopt", "-e", "live"]);
+    assert_eq!(none.code, 2, "{}", none.output);
+    assert!(none.output.contains("current is not there: nothing to take over"), "{}", none.output);
+    capistrano(&fleet, "same");
+    fs::write(fleet.host(1).join("current/index.html"), "other").unwrap();
+    fleet.manifest("linked-dir \"uploads\"");
+    let differ = fleet.sandbox.relrun(&["adopt", "-e", "live"]);
+    assert_eq!(differ.code, 2, "{}", differ.output);
+    assert!(differ.output.contains("web0 and web1 serve different trees"), "{}", differ.output);
+    assert!(!fleet.host(0).join(".relrun.json").exists(), "nothing was changed");
+}
+
+#[test]
+fn a_host_that_cannot_replace_in_one_step_stops_it_before_any_is_changed() {
+    let fleet =
+        Fleet::new(&[SshSetup::default(), SshSetup { address: "127.0.0.3", sftp: "internal-sftp -P posix-rename", ..SshSetup::default() }]);
+    let refused = fleet.release("one");
+    assert_eq!(refused.code, 1, "{}", refused.output);
+    assert!(refused.output.contains("web1: `ssh -p "), "{}", refused.output);
+    assert!(refused.output.contains("does not offer posix-rename@openssh.com"), "{}", refused.output);
+    assert!(!fleet.host(0).exists());
 }

@@ -1,7 +1,7 @@
 //! The ways back: `undo` and `destroy`. Both look first, so that doing them twice does no harm.
 
 use crate::config::Config;
-use crate::layout::{self, Layout};
+use crate::layout::Layout;
 use crate::{Placed, Receipt, host_of, lay, prune, switch};
 use relrun_sdk::rounds::{self, Round};
 use relrun_sdk::{Error, ErrorKind, Result, log};
@@ -75,12 +75,11 @@ fn summary(receipt: &Receipt, served: &[&Placed]) -> String {
 fn must_go_back(layout: &Layout, placed: &Placed) -> Result<bool> {
     let host = host_of(placed);
     let current = lay::current_target(layout, &host)?;
-    let ours = layout::target_of(&placed.directory);
     if current == placed.previous {
         return Ok(false);
     }
     match current {
-        Some(current) if current == ours => {}
+        Some(current) if layout.names(Some(&current), &placed.directory) => {}
         Some(other) => {
             return Err(Error::permanent(format!("{} points to {other}, which this release did not put there", layout.current())));
         }
@@ -102,7 +101,7 @@ fn clean(round: &mut Round, layout: &Layout, placed: &Placed) -> Result<()> {
         return Ok(());
     }
     round.remove(&host, &layout.next());
-    let served = lay::current_target(layout, &host)?.as_deref() == Some(&layout::target_of(&placed.directory));
+    let served = layout.names(lay::current_target(layout, &host)?.as_deref(), &placed.directory);
     if placed.laid && !served {
         round.remove(&host, &layout.release(&placed.directory));
     }

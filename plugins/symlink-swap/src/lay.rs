@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::layout::{self, Layout};
-use crate::{Placed, Receipt, host_of};
+use crate::{Adopted, Placed, Receipt, adopt, host_of};
 use relrun_sdk::hosts::{self, FileType, Host};
 use relrun_sdk::rounds::{self, Round};
 use relrun_sdk::serde_json::{self, Value, json};
@@ -11,8 +11,9 @@ use relrun_sdk::{Error, Result, context, log};
 /// Looks at every host and decides what will be done there. Changes nothing.
 pub(crate) fn survey(config: &Config) -> Result<Receipt> {
     let hosts = selected(config)?;
-    let placed = hosts.iter().map(|host| survey_one(config, host).map_err(|error| error.context(host.name())));
-    Ok(Receipt { root: Layout::new(&config.root).root().to_owned(), hosts: placed.collect::<Result<_>>()? })
+    let adopted = adopt::handed_on();
+    let placed = hosts.iter().map(|host| survey_one(config, &adopted, host).map_err(|error| error.context(host.name())));
+    Ok(Receipt { root: Layout::new(&config.root).root().to_owned(), hosts: placed.collect::<Result<_>>()?, adopted })
 }
 
 /// Returns the hosts that the release is for.
@@ -37,7 +38,7 @@ pub(crate) fn layout_of(config: &Config, host: &Host) -> Result<(Layout, Option<
     Ok((Layout::new(own.as_deref().unwrap_or(&config.root)), own))
 }
 
-fn survey_one(config: &Config, host: &Host) -> Result<Placed> {
+fn survey_one(config: &Config, adopted: &[Adopted], host: &Host) -> Result<Placed> {
     let (layout, root) = layout_of(config, host)?;
     let layout = &layout;
     let previous = current_target(layout, host)?;
@@ -46,7 +47,10 @@ fn survey_one(config: &Config, host: &Host) -> Result<Placed> {
             return Err(Error::missing(format!("the linked file {} is not there: put it there once, by hand", layout.shared(name))));
         }
     }
-    let whole = whole_directory(config, layout, host)?;
+    let whole = match adopted_directory(config, adopted, layout, host)? {
+        None => whole_directory(config, layout, host)?,
+        found => found,
+    };
     let laid = whole.is_none();
     let directory = match whole {
         Some(directory) => directory,
@@ -62,6 +66,15 @@ pub(crate) fn current_target(layout: &Layout, host: &Host) -> Result<Option<Stri
         Some(entry) if entry.file_type == FileType::Link => Ok(entry.target),
         Some(_) => Err(Error::invalid(format!("{} is no link: move it away first", layout.current()))),
     }
+}
+
+/// Returns the directory of somebody else's making that is this very tree, where it is still there.
+fn adopted_directory(config: &Config, adopted: &[Adopted], layout: &Layout, host: &Host) -> Result<Option<String>> {
+    let Some(found) = adopted.iter().find(|adopted| adopted.host == host.name() && adopted.digest == config.source) else {
+        return Ok(None);
+    };
+    let there = host.stat(&layout.release(&found.directory))?.is_some();
+    Ok(there.then(|| found.directory.clone()))
 }
 
 /// Returns a directory that holds exactly what this release would lay, the newest first.

@@ -60,6 +60,11 @@ impl Layout {
         format!("{}/revisions.log", self.root)
     }
 
+    /// Returns whether a target of `current` is a release directory: others write it whole.
+    pub(crate) fn names(&self, target: Option<&str>, directory: &str) -> bool {
+        target.is_some_and(|target| self.resolved(target).trim_end_matches('/') == self.release(directory))
+    }
+
     /// Returns the path that a link's target names, seen from the root.
     pub(crate) fn resolved(&self, target: &str) -> String {
         if target.starts_with('/') { target.to_owned() } else { format!("{}/{target}", self.root) }

@@ -4,6 +4,7 @@
 //! the first link is switched; a link is switched in one step. It knows the `hosts` interface alone, never how a host is reached, and it
 //! must never touch a release directory that `current` names or that undo would go back to.
 
+mod adopt;
 mod back;
 mod batch;
 mod config;
@@ -18,6 +19,7 @@ mod tests;
 pub use config::Config;
 
 use layout::Layout;
+use relrun_sdk::Standing;
 use relrun_sdk::{About, Came, Change, Health, Needs, Outcome, Plugin, Recovery, Result, checkpoint, hosts, need, outputs, receipt};
 
 /// What the steps behind it may refer to.
@@ -38,6 +40,20 @@ pub struct Receipt {
     root: String,
     /// What was done on each.
     hosts: Vec<Placed>,
+    /// The directories that stood before relrun came, and the tree that each one is. Handed on from receipt to receipt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    adopted: Vec<Adopted>,
+}
+
+/// A release directory of somebody else's making.
+#[receipt]
+struct Adopted {
+    /// The host's name.
+    host: String,
+    /// The directory, below `releases`.
+    directory: String,
+    /// The tree that it is.
+    digest: String,
 }
 
 /// What was done on one host.
@@ -58,6 +74,11 @@ struct Placed {
 }
 
 impl Receipt {
+    /// Returns whether a host's directory is of somebody else's making: it has no record.
+    fn is_adopted(&self, placed: &Placed) -> bool {
+        self.adopted.iter().any(|adopted| adopted.host == placed.host && adopted.directory == placed.directory)
+    }
+
     /// Returns where things lie on a host.
     fn layout(&self, placed: &Placed) -> Layout {
         Layout::new(placed.root.as_deref().unwrap_or(&self.root))
@@ -117,6 +138,10 @@ impl Plugin for SymlinkSwap {
 
     fn verify(config: Config, receipt: Receipt) -> Result<Health> {
         look::verify(&config, &receipt)
+    }
+
+    fn find(config: Config) -> Result<Standing<Receipt>> {
+        adopt::find(&config)
     }
 
     fn undo(config: Config, receipt: Receipt) -> Result<String> {

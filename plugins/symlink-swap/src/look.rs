@@ -48,12 +48,12 @@ struct Standing {
     begun: bool,
 }
 
-fn standing(layout: &Layout, placed: &Placed) -> Result<Standing> {
-    let host = host_of(placed);
+fn standing(receipt: &Receipt, placed: &Placed) -> Result<Standing> {
+    let (host, layout) = (host_of(placed), receipt.layout(placed));
     let look = || {
-        let served = lay::current_target(layout, &host)?.as_deref() == Some(&layout::target_of(&placed.directory));
-        let whole = host.stat(&layout.record(&placed.directory))?.is_some();
+        let served = layout.names(lay::current_target(&layout, &host)?.as_deref(), &placed.directory);
         let begun = host.stat(&layout.release(&placed.directory))?.is_some();
+        let whole = begun && (receipt.is_adopted(placed) || host.stat(&layout.record(&placed.directory))?.is_some());
         Ok(Standing { served, whole, begun })
     };
     look().map_err(|error: Error| error.context(host.name()))
@@ -66,7 +66,7 @@ pub(crate) fn recover(config: &Config, came: Came<Receipt>) -> Result<Recovery<O
         Came::Begun => return Err(Error::other("the checkpoint does not say what was laid where")),
         Came::Saved(receipt) => receipt,
     };
-    let standing = receipt.hosts.iter().map(|placed| standing(&receipt.layout(placed), placed)).collect::<Result<Vec<_>>>()?;
+    let standing = receipt.hosts.iter().map(|placed| standing(&receipt, placed)).collect::<Result<Vec<_>>>()?;
     // Whether the commands after the switch had run cannot be seen on a host.
     if config.after.is_empty() && config.health.is_empty() && standing.iter().all(|host| host.served && host.whole) {
         return Ok(Recovery::Done(outcome(receipt)));
@@ -81,7 +81,7 @@ pub(crate) fn verify(config: &Config, receipt: &Receipt) -> Result<Health> {
     let mut gone = true;
     for placed in &receipt.hosts {
         let (host, layout) = (host_of(placed), receipt.layout(placed));
-        let standing = standing(&layout, placed)?;
+        let standing = standing(receipt, placed)?;
         gone &= !standing.begun && host.stat(&layout.current())?.is_none();
         if !standing.served {
             let target = lay::current_target(&layout, &host)?.unwrap_or_else(|| "nothing".to_owned());
@@ -89,6 +89,9 @@ pub(crate) fn verify(config: &Config, receipt: &Receipt) -> Result<Health> {
         }
         if !standing.whole {
             drifted.push(Change::new(format!("{}: {} is not there", placed.host, layout.release(&placed.directory))));
+            continue;
+        }
+        if receipt.is_adopted(placed) {
             continue;
         }
         let files = lay::differing_files(config, &layout, &host, &placed.directory)?;

@@ -11,6 +11,10 @@ use relrun_sdk::{Error, Result, command, log};
 /// Switches every host, batch by batch: the links, then the commands, then whether the hosts are well. Where anything fails, all that
 /// were switched go back.
 pub(crate) fn all(config: &Config, receipt: &Receipt) -> Result<()> {
+    if is_served(receipt) {
+        log::info(&format!("{}: nothing to switch", serving(receipt)));
+        return Ok(());
+    }
     let batches = batch::batches(receipt.hosts.len(), config.canary, config.batch.as_deref())?;
     for (done, range) in batches.iter().enumerate() {
         let batch = receipt.hosts.get(range.clone()).unwrap_or_default();
@@ -32,6 +36,14 @@ pub(crate) fn all(config: &Config, receipt: &Receipt) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether every host serves what somebody else laid, and that is what is to be served: taking it over disturbs nobody.
+fn is_served(receipt: &Receipt) -> bool {
+    receipt
+        .hosts
+        .iter()
+        .all(|placed| receipt.is_adopted(placed) && receipt.layout(placed).names(placed.previous.as_deref(), &placed.directory))
 }
 
 fn point_all(config: &Config, receipt: &Receipt, batch: &[Placed]) -> Result<()> {

@@ -418,3 +418,52 @@ fn a_host_that_is_away_keeps_no_other_from_going_back_and_is_named() {
     fake.undo::<SymlinkSwap>(&config(B), &receipt).expect("it is there again");
     assert_eq!(current(&fake), both(RELEASE_1));
 }
+
+/// A host as Capistrano leaves it: the link is whole, and what is shared is linked.
+fn capistrano(fake: Fake, host: &str) -> Fake {
+    let fake = fake.write(host, "/srv/shop/releases/20260101120000/index.html", "one").expect("writes");
+    let fake = fake.symlink(host, "/srv/shop/shared/uploads", "/srv/shop/releases/20260101120000/uploads").expect("links");
+    fake.symlink(host, "/srv/shop/releases/20260101120000", "/srv/shop/current").expect("links")
+}
+
+#[test]
+fn what_capistrano_left_is_taken_over_as_it_is_and_can_be_gone_back_to() {
+    let unknown = with(config("${step.site.dist}"), "linked-dir", json!(["uploads"]));
+    let fake = capistrano(capistrano(fake(), "web1"), "web2").crash_after(0);
+    let found = fake.find::<SymlinkSwap>(&unknown).expect("finds");
+    assert_eq!(found.summary, "/srv/shop/current serves 20260101120000 on web1, web2");
+    assert_eq!(found.outputs, json!({ "${step.site.dist}": A }));
+    assert_eq!(fake.changes(), 0, "it only looks");
+
+    // The release that takes it over: nothing is laid, switched or reloaded.
+    let found = found.receipt.expect("a receipt");
+    let adopting = with(with(config(A), "linked-dir", json!(["uploads"])), "after", json!([["reload"]]));
+    let fake = fake.restart().previous(&found);
+    fake.calls();
+    let first = deploy(&fake, &adopting);
+    assert_eq!(first.outputs["uploaded"], 0);
+    assert!(!fake.calls().iter().any(|call| call.starts_with("upload") || call.starts_with("rename") || call.starts_with("run")));
+    assert_eq!(current(&fake), both("/srv/shop/releases/20260101120000"));
+    assert_eq!(fake.verify::<SymlinkSwap>(&adopting, &receipt(&first)).expect("verifies"), Health::Intact);
+    fake.undo::<SymlinkSwap>(&adopting, &receipt(&first)).expect("undoes");
+    assert_eq!(current(&fake), both("/srv/shop/releases/20260101120000"));
+
+    // The next one is ours, and the way back to theirs is a switch.
+    let fake = fake.release("r2").previous(&receipt(&first));
+    let second = deploy(&fake, &config(B));
+    assert_eq!(current(&fake), both(RELEASE_2));
+    let fake = fake.release("r3").previous(&receipt(&second));
+    fake.calls();
+    deploy(&fake, &adopting);
+    assert!(!fake.calls().iter().any(|call| call.starts_with("upload")));
+    assert_eq!(current(&fake), both("releases/20260101120000"));
+}
+
+#[test]
+fn what_cannot_be_taken_over_is_said() {
+    let nothing = fake().find::<SymlinkSwap>(&config("${step.site.dist}")).expect_err("nothing is there");
+    assert_eq!(nothing.message(), "web1: /srv/shop/current is not there: nothing to take over");
+    let fake = capistrano(capistrano(fake(), "web1"), "web2").write("web2", "/srv/shop/releases/20260101120000/more", "x").expect("writes");
+    let differ = fake.find::<SymlinkSwap>(&config("${step.site.dist}")).expect_err("they differ");
+    assert!(differ.message().starts_with("web1 and web2 serve different trees"), "{differ}");
+}

@@ -132,6 +132,25 @@ pub(crate) enum Command {
         #[command(flatten)]
         run: Run,
     },
+    /// Take over what stands in an environment without relrun's doing, as a first release; nothing is deployed.
+    Adopt {
+        /// Where.
+        #[arg(short, long, value_name = "ENV")]
+        environment: String,
+        /// A step that is done already, and whose plugin cannot look.
+        #[arg(long, value_name = "STEP")]
+        done: Vec<String>,
+        /// A value of an input.
+        #[arg(short, long = "input", value_name = "NAME=VALUE")]
+        input: Vec<String>,
+        /// The deployment's name; by default the package's.
+        #[arg(long, value_name = "NAME")]
+        deployment: Option<String>,
+        #[command(flatten)]
+        manifest: ManifestArg,
+        #[command(flatten)]
+        run: Run,
+    },
     /// Deploy an earlier release again; nothing is built.
     Rollback {
         /// Where.

@@ -30,6 +30,15 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Continue { at, run } => run::resume(cli, at, run).await,
         Command::Cancel { at, run } => run::cancel(cli, at, run).await,
         Command::Undo { at, environment, run } => run::undo(cli, at, environment, run).await,
+        Command::Adopt { environment, done, input, deployment, manifest, run } => {
+            let request = relrun_engine::command::AdoptRequest {
+                environment: environment.clone(),
+                inputs: crate::open::inputs(input),
+                deployment: deployment.clone(),
+                done: done.clone(),
+            };
+            run::adopt(cli, manifest, &request, run).await
+        }
         Command::Rollback { environment, to, deployment, manifest, run } => {
             let request =
                 relrun_engine::command::RollbackRequest { environment: environment.clone(), to: *to, deployment: deployment.clone() };

@@ -122,6 +122,8 @@ pub(crate) struct Carrier<'e> {
     messages: mpsc::UnboundedReceiver<Message>,
     sender: mpsc::UnboundedSender<Message>,
     previous: BTreeMap<String, Option<Release>>,
+    /// What an adoption found for steps, in place of what stood before.
+    found: BTreeMap<StepId, serde_json::Value>,
     tally: Tally,
     began: Instant,
 }
@@ -157,6 +159,8 @@ pub(crate) struct Cargo<'e> {
     pub previous: BTreeMap<String, Option<Release>>,
     /// What meets its requirements.
     pub wiring: Wiring,
+    /// What an adoption found for steps.
+    pub found: BTreeMap<StepId, serde_json::Value>,
     /// How.
     pub options: CarryOptions,
     /// What for.
@@ -223,6 +227,7 @@ impl<'e> Carrier<'e> {
             messages,
             sender,
             previous: cargo.previous,
+            found: cargo.found,
             tally: Tally::default(),
             began: Instant::now(),
         })

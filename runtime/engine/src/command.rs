@@ -1,5 +1,6 @@
 //! The commands: each finds its release, checks that it may, takes the locks, and hands it to the carrier.
 
+mod adopt;
 mod again;
 mod apply;
 mod approve;
@@ -24,6 +25,7 @@ mod signed;
 mod start;
 mod sweep;
 
+pub use adopt::{AdoptRequest, adopt};
 pub use apply::{Applied, ApplyRequest, apply, check, identity_of, is_done};
 pub use approve::{ApprovalRequest, Proof, TokenFrom, approval_text, approve};
 pub use back::{BackRequest, destroy, undo};
@@ -300,6 +302,8 @@ struct Taken {
     locks: Locks,
     /// The journal of a new release, in which its run has begun already.
     begun: Option<Journal>,
+    /// What an adoption found for steps: their `previous`.
+    found: BTreeMap<StepId, serde_json::Value>,
 }
 
 impl Taken {
@@ -318,7 +322,7 @@ impl Taken {
         let locks = lock_run(workspace, &stream, &places, patience)?;
         check_blocked(&summaries(workspace, package)?, &places, Some(id))?;
         let release = read(workspace, package, id)?;
-        Ok(Self { release, stream, steps, locks, begun: None })
+        Ok(Self { release, stream, steps, locks, begun: None, found: BTreeMap::new() })
     }
 
     /// Takes up a release for a person's word on it, whatever else blocks its environments.
@@ -327,7 +331,7 @@ impl Taken {
         let locks = lock_run(workspace, &stream, &BTreeSet::new(), patience)?;
         let release = read(workspace, package, id)?;
         let steps = release.selected.clone();
-        Ok(Self { release, stream, steps, locks, begun: None })
+        Ok(Self { release, stream, steps, locks, begun: None, found: BTreeMap::new() })
     }
 
     /// Holds a release to write a note beside its steps; no run begins.
@@ -469,6 +473,7 @@ impl Tools<'_> {
             locks: taken.locks,
             secrecy,
             previous,
+            found: taken.found,
             options: self.options.carry(run.2),
             aim: run.1,
             emit: self.emit,

@@ -82,6 +82,8 @@ pub enum Operation {
     Undo(Value),
     /// `destroy`, with the receipt.
     Destroy(Value),
+    /// `adoption.find`: what stands without relrun's doing; changes nothing, and the gates hold it to that.
+    Find,
 }
 
 /// What an operation answered.

@@ -82,7 +82,7 @@ impl Attempt {
     /// Makes the attempt of an invocation.
     pub(crate) fn new(invocation: &Invocation, masker: Arc<Masker>, ssh: Arc<relrun_ssh::Ssh>) -> Self {
         let mode = match invocation.operation {
-            Operation::Plan | Operation::Verify(_) => Mode::ReadOnly,
+            Operation::Plan | Operation::Verify(_) | Operation::Find => Mode::ReadOnly,
             _ => Mode::Full,
         };
         let pure = invocation.kind == StepKind::Pure;

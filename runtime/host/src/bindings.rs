@@ -27,5 +27,4 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub use exports::relrun::plugin::step;
 pub use relrun::plugin::{checkpoint, context, hosts, http, kubernetes, log, process, registry, rounds, secrets, trees, types};

@@ -156,10 +156,7 @@ impl Host {
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store.set_hostcall_fuel(64 << 20);
-        let work = async {
-            let plugin = loaded.pre.instantiate_async(&mut store).await?;
-            call.call(plugin.relrun_plugin_step(), &mut store).await
-        };
+        let work = call.call(&loaded.pre, &mut store);
         watch.run(work, cancel).await
     }
 
@@ -196,14 +193,14 @@ impl Host {
     }
 }
 
-/// The exports of an instance.
-type Step = crate::bindings::step::Guest;
+/// A component, ready for its instances.
+type Pre = crate::bindings::PluginPre<State>;
 
 /// One call of an export.
 trait Export: Send {
     type Answer;
 
-    fn call(self, step: &Step, store: &mut Store<State>) -> impl Future<Output = wasmtime::Result<Self::Answer>> + Send;
+    fn call(self, pre: &Pre, store: &mut Store<State>) -> impl Future<Output = wasmtime::Result<Self::Answer>> + Send;
 }
 
 struct Describe;
@@ -211,8 +208,8 @@ struct Describe;
 impl Export for Describe {
     type Answer = types::Description;
 
-    async fn call(self, step: &Step, store: &mut Store<State>) -> wasmtime::Result<Self::Answer> {
-        step.call_describe(store).await
+    async fn call(self, pre: &Pre, store: &mut Store<State>) -> wasmtime::Result<Self::Answer> {
+        pre.instantiate_async(&mut *store).await?.relrun_plugin_step().call_describe(store).await
     }
 }
 
@@ -221,8 +218,8 @@ struct Resolve(String);
 impl Export for Resolve {
     type Answer = Result<types::Needs, types::Error>;
 
-    async fn call(self, step: &Step, store: &mut Store<State>) -> wasmtime::Result<Self::Answer> {
-        step.call_resolve(store, &self.0).await
+    async fn call(self, pre: &Pre, store: &mut Store<State>) -> wasmtime::Result<Self::Answer> {
+        pre.instantiate_async(&mut *store).await?.relrun_plugin_step().call_resolve(store, &self.0).await
     }
 }
 
@@ -242,8 +239,13 @@ enum Raw {
 impl Export for Operate<'_> {
     type Answer = Result<Raw, types::Error>;
 
-    async fn call(self, step: &Step, store: &mut Store<State>) -> wasmtime::Result<Self::Answer> {
+    async fn call(self, pre: &Pre, store: &mut Store<State>) -> wasmtime::Result<Self::Answer> {
         let config = &self.config;
+        if *self.operation == Operation::Find {
+            return Ok(find(pre, store, config).await?.map(Raw::Outcome));
+        }
+        let plugin = pre.instantiate_async(&mut *store).await?;
+        let step = plugin.relrun_plugin_step();
         Ok(match self.operation {
             Operation::Plan => step.call_plan(store, config).await?.map(Raw::Changes),
             Operation::Apply => step.call_apply(store, config).await?.map(Raw::Outcome),
@@ -254,8 +256,26 @@ impl Export for Operate<'_> {
             Operation::Verify(receipt) => step.call_verify(store, config, &receipt.to_string()).await?.map(Raw::Health),
             Operation::Undo(receipt) => step.call_undo(store, config, &receipt.to_string()).await?.map(Raw::Outcome),
             Operation::Destroy(receipt) => step.call_destroy(store, config, &receipt.to_string()).await?.map(Raw::Outcome),
+            Operation::Find => Err(cannot_find()),
         })
     }
+}
+
+/// Calls `adoption.find`, which most plugins do not export.
+async fn find(pre: &Pre, store: &mut Store<State>, config: &str) -> wasmtime::Result<Result<types::Outcome, types::Error>> {
+    type Found = (Result<types::Outcome, types::Error>,);
+    let instance = pre.instance_pre().instantiate_async(&mut *store).await?;
+    let Some(adoption) = instance.get_export_index(&mut *store, None, ADOPTION) else { return Ok(Err(cannot_find())) };
+    let Some(find) = instance.get_export_index(&mut *store, Some(&adoption), "find") else { return Ok(Err(cannot_find())) };
+    let (found,) = instance.get_typed_func::<(&str,), Found>(&mut *store, &find)?.call_async(&mut *store, (config,)).await?;
+    Ok(found)
+}
+
+/// The interface of plugins that can take over what stands.
+const ADOPTION: &str = "relrun:plugin/adoption@0.1.1";
+
+fn cannot_find() -> types::Error {
+    types::Error::Missing("this plugin cannot take over what stands without relrun's doing: it exports no relrun:plugin/adoption".into())
 }
 
 fn understand(raw: Result<Raw, types::Error>) -> Result<Reply, Failure> {

@@ -148,12 +148,14 @@ impl StepRecord {
         match (origin, decl.kind) {
             (Origin::Ran { .. }, _) => self.must_be("success", &[StepState::Running])?,
             (Origin::Cached { .. }, StepKind::Effect) => return Err("an effect is never served from a cache".into()),
-            (Origin::Copied { .. } | Origin::Packaged, StepKind::Effect) if decl.environment.is_some() => {
+            (Origin::Copied { .. } | Origin::Packaged | Origin::Adopted, StepKind::Effect) if decl.environment.is_some() => {
                 return Err("what an effect did in an environment cannot be copied from a record".into());
             }
-            (Origin::Copied { .. } | Origin::Packaged, StepKind::Effect) => self.must_be("copy", &[StepState::Waiting])?,
+            (Origin::Copied { .. } | Origin::Packaged | Origin::Adopted, StepKind::Effect) => {
+                self.must_be("copy", &[StepState::Waiting])?
+            }
             // A pure step may have failed, or been found unfinished, before another release filled the cache.
-            (Origin::Cached { .. } | Origin::Copied { .. } | Origin::Packaged, StepKind::Pure) => match self.state {
+            (Origin::Cached { .. } | Origin::Copied { .. } | Origin::Packaged | Origin::Adopted, StepKind::Pure) => match self.state {
                 StepState::Waiting | StepState::Running | StepState::Interrupted | StepState::Failed(_) | StepState::Succeeded(_) => {}
                 _ => return Err(format!("a cached outcome does not fit {}", self.state)),
             },

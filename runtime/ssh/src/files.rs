@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use openssh_sftp_client::error::Error as SftpError;
 use openssh_sftp_client::fs::Fs;
-use openssh_sftp_client::metadata::FileType;
+use openssh_sftp_client::metadata::{FileType, MetaData};
 use std::io::SeekFrom;
 use std::path::Path;
 use tokio::io::AsyncSeekExt;
@@ -95,10 +95,15 @@ impl Link {
 
     /// Returns the names of a directory and what they are.
     pub(crate) async fn names(&self, path: &str) -> Result<Vec<(String, Option<FileType>)>, SshError> {
+        Ok(self.listed(path).await?.into_iter().map(|(name, about)| (name, about.file_type())).collect())
+    }
+
+    /// Returns the names of a directory and what the server says of them.
+    pub(crate) async fn listed(&self, path: &str) -> Result<Vec<(String, MetaData)>, SshError> {
         let mut fs = self.fs()?;
         let dir = fs.open_dir(path).await.map_err(|error| self.told("list", path, error.into()))?;
         let entries: Vec<_> = dir.read_dir().try_collect().await.map_err(|error: SftpError| self.told("list", path, error.into()))?;
-        let named = entries.into_iter().map(|entry| (entry.filename().to_string_lossy().into_owned(), entry.file_type()));
+        let named = entries.into_iter().map(|entry| (entry.filename().to_string_lossy().into_owned(), entry.metadata()));
         Ok(named.filter(|(name, _)| is_name(name)).collect())
     }
 

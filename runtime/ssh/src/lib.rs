@@ -8,6 +8,7 @@ mod address;
 mod command;
 mod config;
 mod error;
+mod fetch;
 mod files;
 mod link;
 mod listing;

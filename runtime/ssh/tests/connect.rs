@@ -144,3 +144,10 @@ async fn commands_go_over_the_connection_that_is_there() {
     assert_eq!((String::from_utf8(output.stdout).unwrap().as_str(), output.status.code()), ("it's one\ninput", Some(7)));
     assert_eq!(bench.server.sessions().len(), 1);
 }
+
+#[tokio::test]
+async fn certificates_are_enough_on_both_sides() {
+    let bench = Bench::of(&SshSetup { certified: true, ..SshSetup::default() });
+    bench.link().await.write_file(&bench.at("certified.txt"), b"x").await.unwrap();
+    assert!(!bench.server.path("authorized_keys").exists());
+}

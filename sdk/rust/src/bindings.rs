@@ -4,7 +4,7 @@
 
 wit_bindgen::generate!({
     path: "../../wit",
-    world: "plugin",
+    world: "adopting-plugin",
     pub_export_macro: true,
     export_macro_name: "export_step",
     default_bindings_module: "relrun_sdk::bindings",

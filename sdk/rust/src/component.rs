@@ -1,5 +1,6 @@
 //! The component's exports: each hands its texts to [`operations`](crate::operations) and turns the answer into the world's types.
 
+use crate::bindings::exports::relrun::plugin::adoption;
 use crate::bindings::exports::relrun::plugin::step::Guest;
 use crate::bindings::relrun::plugin::types as wit;
 use crate::operations::{self, Answer, Found};
@@ -62,6 +63,12 @@ impl<P: Plugin> Guest for Component<P> {
 
     fn destroy(config: String, receipt: String) -> Result<wit::Outcome, wit::Error> {
         Ok(operations::destroy::<P>(&config, &receipt)?.into())
+    }
+}
+
+impl<P: Plugin> adoption::Guest for Component<P> {
+    fn find(config: String) -> Result<wit::Outcome, wit::Error> {
+        Ok(operations::find::<P>(&config)?.into())
     }
 }
 

@@ -78,6 +78,11 @@ impl Host {
         backend::hosts::upload(&self.0, digest, path)
     }
 
+    /// Records a directory as a tree, and changes nothing there; gives its digest. What lies at the paths of `without`, relative to it, is left out.
+    pub fn fetch(&self, path: &str, without: &[String]) -> Result<String> {
+        backend::hosts::fetch(&self.0, path, without)
+    }
+
     /// Lists a directory, sorted by name.
     pub fn read_dir(&self, path: &str) -> Result<Vec<Entry>> {
         backend::hosts::read_dir(&self.0, path)

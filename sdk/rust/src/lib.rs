@@ -79,7 +79,7 @@ pub use command::command;
 pub use error::{Error, ErrorKind, Result};
 pub use guard::checkpoint;
 pub use need::{Need, Needs};
-pub use plugin::{About, Came, Change, Health, Nothing, Outcome, Plugin, Recovery};
+pub use plugin::{About, Came, Change, Health, Nothing, Outcome, Plugin, Recovery, Standing};
 pub use relrun_sdk_macros::{config, outputs, receipt};
 #[doc(hidden)]
 #[cfg(target_family = "wasm")]

@@ -1,4 +1,4 @@
-//! The eight operations between the world's JSON texts and a plugin's types. Pure of any binding, so that the component and the native
+//! The operations between the world's JSON texts and a plugin's types. Pure of any binding, so that the component and the native
 //! tests run the same code.
 
 #![cfg_attr(target_family = "wasm", allow(unreachable_pub, reason = "`testing` shows these types, and is not there on WebAssembly"))]
@@ -99,6 +99,10 @@ pub(crate) fn destroy<P: Plugin>(config: &str, receipt: &str) -> Result<Answer> 
         None if leaves_nothing::<P>() => Ok(bare("nothing that can be removed was recorded".to_owned())),
         None => Err(unrecorded::<P>()),
     }
+}
+
+pub(crate) fn find<P: Plugin>(config: &str) -> Result<Answer> {
+    answer(P::find(read_config(config)?)?)
 }
 
 fn schema_of<T: JsonSchema>() -> Value {

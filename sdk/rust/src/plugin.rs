@@ -4,6 +4,7 @@ use crate::{Error, Needs, Result};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A step plugin. Only [`about`](Self::about) and [`apply`](Self::apply) have no default.
 pub trait Plugin: Sized + 'static {
@@ -64,7 +65,18 @@ pub trait Plugin: Sized + 'static {
         let _ = (config, receipt);
         Err(Error::permanent(format!("{} cannot remove what it deployed", Self::about().name)))
     }
+
+    /// Looks at what stands at the target without relrun's doing, and changes nothing: for `relrun adopt`. Its outputs say for each reference that
+    /// stands in the config as its text (`${step.site.dist}`) what it would have to be for `apply` to make what stands; the receipt is what
+    /// [`context::previous`](crate::context::previous) gives that `apply`. By default an error that says that it cannot.
+    fn find(config: Self::Config) -> Result<Standing<Self::Receipt>> {
+        let _ = config;
+        Err(Error::missing(format!("{} cannot take over what stands without relrun's doing", Self::about().name)))
+    }
 }
+
+/// What stands without relrun's doing: the outputs are values for references.
+pub type Standing<R> = Outcome<BTreeMap<String, serde_json::Value>, R>;
 
 /// What every config of a plugin has in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -132,6 +132,18 @@ impl Fake {
         Ok(self)
     }
 
+    /// Makes a link on a host, and its directories.
+    pub fn symlink(self, host: &str, target: &str, path: &str) -> Result<Self> {
+        world::with(|world| {
+            let files = world.files(host)?;
+            if let Some((parent, _)) = path.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
+                files.make_dir(parent)?;
+            }
+            files.symlink(target, path)
+        })?;
+        Ok(self)
+    }
+
     /// Puts another ledger's mark into a directory.
     pub fn stranger(self, host: &str, dir: &str) -> Self {
         world::with(|world| world.marks.insert((host.to_owned(), dir.to_owned()), "stranger".to_owned()));
@@ -218,6 +230,11 @@ impl Fake {
     /// Calls `verify`.
     pub fn verify<P: Plugin>(&self, config: &Value, receipt: &Value) -> Result<Health> {
         operations::verify::<P>(&config.to_string(), &receipt.to_string())
+    }
+
+    /// Calls `adoption.find`.
+    pub fn find<P: Plugin>(&self, config: &Value) -> Result<Answer> {
+        operations::find::<P>(&config.to_string())
     }
 
     /// Calls `undo`.

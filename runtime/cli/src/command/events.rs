@@ -115,6 +115,7 @@ fn origin_words(origin: &Origin) -> String {
         Origin::Cached { .. } => " from the cache".to_owned(),
         Origin::Copied { release } => format!(" by {release}"),
         Origin::Packaged => " in its package".to_owned(),
+        Origin::Adopted => " by what stood there".to_owned(),
     }
 }
 

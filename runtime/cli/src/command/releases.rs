@@ -99,6 +99,7 @@ fn show_one(cli: &Cli, at: &At) -> Result<(), EngineError> {
                 Some(Origin::Cached { .. }) => "cache".to_owned(),
                 Some(Origin::Copied { release }) => release.to_string(),
                 Some(Origin::Packaged) => "package".to_owned(),
+                Some(Origin::Adopted) => "adopted".to_owned(),
                 Some(Origin::Ran { .. }) => "ran".to_owned(),
                 None => String::new(),
             };

@@ -4,7 +4,8 @@ use crate::args::{ApplyArgs, Cli, ManifestArg, Release, Run, Target};
 use crate::open::{self, Access, is_ci};
 use crate::show;
 use relrun_engine::command::{
-    self, ApplyRequest, BackRequest, ErrandRequest, Gone, PromoteRequest, Promotion, Resume, RollbackRequest, RunOptions, Tools, Word,
+    self, AdoptRequest, ApplyRequest, BackRequest, ErrandRequest, Gone, PromoteRequest, Promotion, Resume, RollbackRequest, RunOptions,
+    Tools, Word,
 };
 use relrun_engine::plan::{PLAN_FORMAT, Plan};
 use relrun_engine::{EngineError, Exit, Loaded, Source, Stop, Workspace};
@@ -316,6 +317,11 @@ pub(super) async fn undo(cli: &Cli, at: &Release, environments: &[String], run: 
     let request =
         BackRequest { release: at.id, environments: environments.to_vec(), deployment: at.deployment.clone(), ..BackRequest::default() };
     carry(cli, opened, run, false, async |tools, loaded| Box::pin(command::undo(tools, loaded, &request)).await).await
+}
+
+pub(super) async fn adopt(cli: &Cli, manifest: &ManifestArg, request: &AdoptRequest, run: &Run) -> Result<Exit, EngineError> {
+    let opened = Opened::new(cli, &manifest.path, Access::Write)?;
+    carry(cli, opened, run, false, async |tools, loaded| Box::pin(command::adopt(tools, loaded, request)).await).await
 }
 
 pub(super) async fn rollback(cli: &Cli, manifest: &ManifestArg, request: &RollbackRequest, run: &Run) -> Result<Exit, EngineError> {

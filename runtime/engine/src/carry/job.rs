@@ -305,7 +305,7 @@ fn context(carrier: &Carrier<'_>, node: NodeId, step: StepId, config: &Value, op
         deployment: decl.deployment.clone(),
         labels: environment.map(|environment| environment.labels.clone()).unwrap_or_default(),
         settings: settings.iter().map(|(name, value)| (name.clone(), as_text(value))).collect(),
-        previous: carrier.previous_step(node).and_then(|record| record.receipt.clone()),
+        previous: carrier.found.get(&step).cloned().or_else(|| carrier.previous_step(node).and_then(|record| record.receipt.clone())),
         started_at: u64::try_from(release.created.as_second()).unwrap_or_default(),
     }
 }

@@ -247,7 +247,7 @@ fn draft<'a>(applied: &'a Applied, request: &ApplyRequest, files: Option<Files>,
         record: None,
         version: None,
         description: request.description.clone(),
-        made_of: MadeOf { git: request.git.clone(), files, taken_from: None, taken: request.taken.clone() },
+        made_of: MadeOf { git: request.git.clone(), files, taken_from: None, taken: request.taken.clone(), adopted: Vec::new() },
         needed: Needed { locked, ..applied.needed.clone() },
     }
 }

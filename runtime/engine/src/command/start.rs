@@ -9,12 +9,12 @@ use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
 use crate::{EngineError, Workspace};
 use relrun_ledger::{
-    DeploymentKey, Event, Files, Git, OnFailure, Origin, PackageDigest, Release, ReleaseId, ReleaseKind, RunKind, Start, Status, StepDecl,
-    StepId, StepState, Summary, Verdict,
+    DeploymentKey, Digest, Event, Files, Git, OnFailure, Origin, Outcome, PackageDigest, Release, ReleaseId, ReleaseKind, RunKind, Start,
+    Status, StepDecl, StepId, StepState, Summary, Verdict,
 };
 use relrun_manifest::{Version, VersionRule};
 use relrun_store::{LockKey, StreamId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A release that does not exist yet.
@@ -42,13 +42,23 @@ pub(super) struct MadeOf {
     pub(super) taken_from: Option<PackageDigest>,
     /// Versions that are taken elsewhere: in the registry that it will be pushed to.
     pub(super) taken: Vec<Version>,
+    /// What stood at the target already.
+    pub(super) adopted: Vec<Adopted>,
+}
+
+/// An outcome that stood before its release, and for a step that a person says is done the config that it would have run with.
+#[derive(Clone, Debug)]
+pub(super) struct Adopted {
+    pub(super) step: StepId,
+    pub(super) outcome: Outcome,
+    pub(super) by_word: Option<Digest>,
 }
 
 impl MadeOf {
     /// Returns what a record was made of.
     pub(super) fn of(record: &Release) -> Self {
         let Start { git, files, taken_from, .. } = &record.start;
-        Self { git: git.clone(), files: files.clone(), taken_from: taken_from.clone(), taken: Vec::new() }
+        Self { git: git.clone(), files: files.clone(), taken_from: taken_from.clone(), taken: Vec::new(), adopted: Vec::new() }
     }
 }
 
@@ -80,7 +90,7 @@ impl Draft<'_> {
         journal.flush_with_summary()?;
         locks.give_back(&package_lock)?;
         let release: Release = journal.release().clone();
-        Ok(Taken { release, stream, steps: self.steps, locks, begun: Some(journal) })
+        Ok(Taken { release, stream, steps: self.steps, locks, begun: Some(journal), found: BTreeMap::new() })
     }
 
     /// Records the release and carries nothing of it: it waits to be promoted. Nothing that is deployed is touched, so that it needs no lock there.
@@ -114,6 +124,16 @@ impl Draft<'_> {
         journal.note(Event::RunStarted { run: RunKind::Apply, actor: workspace.actor.clone(), steps })?;
         for (name, version) in &self.needed.locked {
             journal.note(Event::DependencyLocked { name: name.clone(), version: version.clone() })?;
+        }
+        for Adopted { step, outcome, by_word } in self.made_of.adopted.iter().cloned() {
+            let origin = match by_word {
+                Some(config) => {
+                    journal.note(Event::StepStarted { step, attempt: 1, config })?;
+                    Origin::Ran { fingerprint: None }
+                }
+                None => Origin::Adopted,
+            };
+            journal.note(Event::StepSucceeded { step, outcome, origin })?;
         }
         if let Some(record) = self.record {
             copy_outcomes(&mut journal, &self.kind, record)?;

@@ -181,6 +181,16 @@ impl hosts::Host for State {
         self.attempt.change(&host, Deed::Upload { digest, path }).await
     }
 
+    async fn fetch(&mut self, host: String, path: String, without: Vec<String>) -> Result<String, CallError> {
+        let attempt = &self.attempt;
+        let files = attempt.files("hosts")?;
+        let blobs = Arc::clone(&files.blobs);
+        let fetch = |place: Arc<dyn Place>| async move { place.fetch(blobs, path, without).await };
+        let digest = attempt.on("hosts.fetch", &host, Does::Look, fetch).await?;
+        files.remember(digest);
+        Ok(digest.to_string())
+    }
+
     async fn read_dir(&mut self, host: String, path: String) -> Result<Vec<hosts::Entry>, CallError> {
         let found = self.attempt.on("hosts.read-dir", &host, Does::Look, |place| async move { place.read_dir(path).await }).await?;
         Ok(found.into_iter().map(hosts::Entry::from).collect())

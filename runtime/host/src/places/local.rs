@@ -5,16 +5,18 @@ use crate::error::CallError;
 use crate::files::{blocking, told};
 use crate::root::{Links, Root, exists, path_of};
 use relrun_ledger::Digest;
-use relrun_store::{BlobStore, RestoreMode};
+use relrun_store::{BlobStore, EntryKind, RestoreMode};
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fsync, openat, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The files of a host that is a directory. It is made at the first change, as a host's own root is always there.
@@ -66,6 +68,10 @@ impl Place for Local {
     async fn upload(&self, blobs: Arc<dyn BlobStore>, digest: Digest, path: String) -> Result<Option<String>, CallError> {
         self.change("upload to", path, move |root, path| upload(root, path, &*blobs, digest)).await?;
         Ok(None)
+    }
+
+    async fn fetch(&self, blobs: Arc<dyn BlobStore>, path: String, without: Vec<String>) -> Result<Digest, CallError> {
+        self.look("fetch", path, move |root, path| fetch(&root.dir(path)?, &*blobs, &without)).await
     }
 
     async fn read_dir(&self, path: String) -> Result<Vec<Entry>, CallError> {
@@ -221,6 +227,35 @@ fn upload(root: &Root, path: &str, blobs: &dyn BlobStore, digest: Digest) -> io:
         remove(&parent, &draft)?;
     }
     settled
+}
+
+/// Records a directory as a tree, without what lies at some paths.
+fn fetch(dir: &OwnedFd, blobs: &dyn BlobStore, without: &[String]) -> io::Result<Digest> {
+    let top = path_of(dir);
+    let kept = |error: relrun_store::StoreError| io::Error::new(io::ErrorKind::InvalidInput, store_reason(&error));
+    let mut entries = Vec::new();
+    let relative = |path: &Path| path.strip_prefix(&top).ok().and_then(Path::to_str).map(str::to_owned);
+    let wanted = |entry: &walkdir::DirEntry| relative(entry.path()).is_none_or(|path| !without.contains(&path));
+    // What stands behind the descriptor is a link in /proc, which the walk has to go through.
+    for found in walkdir::WalkDir::new(top.join(".")).min_depth(1).into_iter().filter_entry(wanted) {
+        let found = found?;
+        let path = relative(found.path()).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a name in it is no UTF-8"))?;
+        let kind = found.file_type();
+        let kind = if kind.is_symlink() {
+            EntryKind::Link { target: std::fs::read_link(found.path())?.to_string_lossy().into_owned() }
+        } else if kind.is_file() {
+            let (digest, size) = blobs.put_file(found.path()).map_err(kept)?;
+            EntryKind::File { digest, size, executable: found.metadata()?.permissions().mode() & 0o111 != 0 }
+        } else if kind.is_dir() {
+            EntryKind::Dir
+        } else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{path} is neither a file nor a directory nor a link")));
+        };
+        entries.push(relrun_store::Entry { path, kind });
+    }
+    let filled: BTreeSet<String> = entries.iter().filter_map(|entry| Some(entry.path.rsplit_once('/')?.0.to_owned())).collect();
+    entries.retain(|entry| !filled.contains(&entry.path));
+    relrun_store::Tree::new(entries).and_then(|tree| tree.put(blobs)).map_err(kept)
 }
 
 /// Returns an error of the store with its cause.

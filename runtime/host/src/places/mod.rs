@@ -47,6 +47,8 @@ pub(crate) const LONGEST_FILE: u64 = 16 << 20;
 pub(crate) trait Place: Send + Sync {
     /// Lays a tree into a new directory; says what was sent, where that is of interest.
     async fn upload(&self, blobs: Arc<dyn BlobStore>, digest: Digest, path: String) -> Result<Option<String>, CallError>;
+    /// Records a directory as a tree, without what lies at some paths below it.
+    async fn fetch(&self, blobs: Arc<dyn BlobStore>, path: String, without: Vec<String>) -> Result<Digest, CallError>;
     async fn read_dir(&self, path: String) -> Result<Vec<Entry>, CallError>;
     async fn stat(&self, path: String) -> Result<Option<Entry>, CallError>;
     async fn make_dir(&self, path: String) -> Result<(), CallError>;

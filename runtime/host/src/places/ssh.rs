@@ -55,6 +55,10 @@ impl Place for Remote {
         Ok(Some(format!("sent {files} files ({bytes}), {linked} were there, {} over the wire", size(sent.wire))))
     }
 
+    async fn fetch(&self, blobs: Arc<dyn BlobStore>, path: String, without: Vec<String>) -> Result<Digest, CallError> {
+        Ok(self.0.fetch(blobs, absolute(&path)?, &without).await?)
+    }
+
     async fn read_dir(&self, path: String) -> Result<Vec<Entry>, CallError> {
         Ok(self.0.read_dir(absolute(&path)?).await?.into_iter().map(Entry::from).collect())
     }

@@ -42,6 +42,8 @@ pub enum Origin {
     },
     /// It came with the package that the release was taken from.
     Packaged,
+    /// It stood at the target when the release took that over.
+    Adopted,
 }
 
 /// Why an operation failed.

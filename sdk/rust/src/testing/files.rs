@@ -75,6 +75,17 @@ impl Files {
         Ok(children.collect())
     }
 
+    /// Returns the files below a directory, by their paths in it, sorted.
+    pub(crate) fn files_of(&self, path: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        let dir = self.followed(&normal(path), MAX_LINKS)?;
+        let prefix = format!("{dir}/");
+        let file = |(path, node): (&String, &Node)| match node {
+            Node::File(data) => Some((path.strip_prefix(&prefix)?.to_owned(), data.clone())),
+            Node::Dir | Node::Link(_) => None,
+        };
+        Ok(self.0.iter().filter_map(file).collect())
+    }
+
     pub(crate) fn make_dir(&mut self, path: &str) -> Result<()> {
         let path = self.real(&normal(path))?;
         let mut made = String::new();

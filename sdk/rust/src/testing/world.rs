@@ -122,6 +122,19 @@ impl World {
         Ok(())
     }
 
+    /// Returns the digest of a tree that has just these files, or one that no tree has.
+    pub(crate) fn fetch(&mut self, host: &str, path: &str, without: &[String]) -> Result<String> {
+        let mut found = self.files(host)?.files_of(path)?;
+        found.retain(|(name, _)| !without.iter().any(|left_out| name == left_out || name.starts_with(&format!("{left_out}/"))));
+        let same = |tree: &[(String, Vec<u8>)]| {
+            let mut tree = tree.to_vec();
+            tree.sort();
+            tree == found
+        };
+        let known = self.trees.iter().find(|(_, tree)| same(tree)).map(|(digest, _)| digest.clone());
+        Ok(known.unwrap_or_else(|| format!("{:064x}", found.iter().map(|(_, data)| data.len()).sum::<usize>())))
+    }
+
     pub(crate) fn claim(&mut self, host: &str, dir: &str) -> Result<()> {
         let release = self.context.release.clone();
         match self.marks.get(&(host.to_owned(), dir.to_owned())) {

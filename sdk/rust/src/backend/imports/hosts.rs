@@ -10,6 +10,10 @@ pub(crate) fn upload(host: &str, digest: &str, path: &str) -> Result<()> {
     Ok(wit::upload(host, digest, path)?)
 }
 
+pub(crate) fn fetch(host: &str, path: &str, without: &[String]) -> Result<String> {
+    Ok(wit::fetch(host, path, without)?)
+}
+
 pub(crate) fn read_dir(host: &str, path: &str) -> Result<Vec<Entry>> {
     Ok(wit::read_dir(host, path)?.into_iter().map(entry).collect())
 }

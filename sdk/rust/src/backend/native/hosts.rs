@@ -24,6 +24,10 @@ pub(crate) fn upload(host: &str, digest: &str, path: &str) -> Result<()> {
     })
 }
 
+pub(crate) fn fetch(host: &str, path: &str, without: &[String]) -> Result<String> {
+    world::with(|world| world.fetch(host, path, without))
+}
+
 pub(crate) fn read_dir(host: &str, path: &str) -> Result<Vec<Entry>> {
     world::with(|world| world.files(host)?.list(path))
 }
