@@ -152,7 +152,7 @@ impl StepRecord {
                 return Err("what an effect did in an environment cannot be copied from a record".into());
             }
             (Origin::Copied { .. } | Origin::Packaged | Origin::Adopted, StepKind::Effect) => {
-                self.must_be("copy", &[StepState::Waiting])?
+                self.must_be("copy", &[StepState::Waiting])?;
             }
             // A pure step may have failed, or been found unfinished, before another release filled the cache.
             (Origin::Cached { .. } | Origin::Copied { .. } | Origin::Packaged | Origin::Adopted, StepKind::Pure) => match self.state {
