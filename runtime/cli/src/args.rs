@@ -5,7 +5,7 @@ mod groups;
 mod options;
 
 pub(crate) use carry::{ApplyArgs, PlanArgs, ReleaseArgs, StageWord};
-pub(crate) use groups::{CacheCommand, EnvCommand, LockCommand, MarkWord, ReleasesCommand, Staging, StateCommand};
+pub(crate) use groups::{CacheCommand, EnvCommand, LockCommand, MarkWord, PolicyCommand, ReleasesCommand, Staging, StateCommand};
 pub(crate) use options::{Approval, ManifestArg, Release, Run, Target};
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -321,6 +321,9 @@ pub(crate) enum Command {
     /// The state of the project: its ledger, and the content that it names.
     #[command(subcommand)]
     State(StateCommand),
+    /// What the platform lets this project do.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Say what this machine can do for relrun.
     Doctor,
     /// Print completions for a shell.

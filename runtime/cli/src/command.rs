@@ -11,6 +11,7 @@ mod inspect;
 mod lock;
 mod package;
 mod plan;
+mod policy;
 mod release;
 mod releases;
 mod run;
@@ -97,6 +98,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Lock(command) => lock::dispatch(cli, command),
         Command::State(command) => state::dispatch(cli, command),
         Command::Cache(command) => cache::dispatch(cli, command),
+        Command::Policy(command) => policy::dispatch(cli, command).await,
         Command::Doctor => doctor(cli),
         Command::Completions { shell } => completions(*shell),
     }

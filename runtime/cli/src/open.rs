@@ -6,8 +6,9 @@ use relrun_host::{CompileLimits, Compiler, Host, HostOptions};
 use relrun_ledger::{Actor, Digest};
 use relrun_manifest::{Project, StateSetting};
 use relrun_store::{LocalBlobStore, LocalCache, SqliteRunStore};
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// What a command does to the stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(crate) struct Place {
 /// Opens the workspace of a manifest for what a command does.
 pub(crate) fn place(cli: &Cli, manifest: &Path, access: Access) -> Result<Place, EngineError> {
     let root = root(cli, manifest)?;
-    let project = relrun_engine::project(&root)?;
+    let project = relrun_engine::project(&root, &policies())?;
     let own = root.join(".relrun");
     let state = match &project.state {
         Some(StateSetting::Folder(folder)) => shared(root.join(folder))?,
@@ -105,6 +106,7 @@ fn in_folders(root: PathBuf, project: Project, folders: Folders, access: Access)
         bundled: bundled(),
         actor: actor(),
         now: relrun_ledger::Timestamp::now(),
+        stdin: LazyLock::new(read_stdin),
         variables: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
     }))
 }
@@ -194,6 +196,29 @@ fn proxy() -> Option<url::Url> {
 fn docker_config() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker"))).map(|folder| folder.join("config.json"))
+}
+
+/// Reads standard input to its end, without the last newline: nobody means it as a part of a secret.
+fn read_stdin() -> Result<String, String> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        return Err("standard input is a terminal; send the secret into it, as in `op read … | relrun apply`".to_owned());
+    }
+    let mut text = String::new();
+    stdin.lock().take(MOST_OF_STDIN).read_to_string(&mut text).map_err(|error| format!("standard input: {error}"))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// No secret is longer.
+const MOST_OF_STDIN: u64 = 1 << 20;
+
+/// The policies of outside the project, the outermost first: the system's, the user's, and the one that a variable names.
+fn policies() -> Vec<relrun_engine::PolicyFile> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let config = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
+    let usual = [Some(PathBuf::from("/etc/relrun/policy.kdl")), config.map(|config| config.join("relrun/policy.kdl"))];
+    let usual = usual.into_iter().flatten().map(|path| relrun_engine::PolicyFile { path, needed: false });
+    usual.chain(set("RELRUN_POLICY").map(|path| relrun_engine::PolicyFile { path, needed: true })).collect()
 }
 
 /// Where kubectl would look, and what a pod is given.

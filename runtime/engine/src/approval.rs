@@ -116,21 +116,54 @@ pub(crate) fn other_than_author(release: &Release, who: &str) -> Result<(), Stri
 
 /// Looks at a signature with the allowed signers as they are now. Returns it with whose it is.
 pub(crate) fn verify(workspace: &Workspace, approvers: &Approvers, text: &str, signature: &str) -> Result<Signature, String> {
-    let parsed = SshSig::from_pem(signature).map_err(|error| format!("it is no SSH signature: {error}"))?;
-    if parsed.namespace() != NAMESPACE {
-        return Err(format!("it was signed for `{}`, and an approval is signed for `{NAMESPACE}`", parsed.namespace()));
-    }
-    let key = ssh_key::PublicKey::from(parsed.public_key().clone());
-    let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
     let name = approvers.signers.as_deref().ok_or("policy names nobody who signs for this gate: it takes an ID token alone")?;
-    let signers = signers_in(workspace, name)?;
-    let principal = signers
-        .principal(key.key_data(), NAMESPACE, workspace.now, &approvers.principals)
-        .map_err(|why| format!("{name} {why}").replace("{key}", &fingerprint))?;
-    if !seal::holds(&parsed, NAMESPACE, text.as_bytes())? {
-        return Err(format!("the signature of {principal} is for something else than this release, gate, comment and plan"));
+    let signed = Signed {
+        namespace: NAMESPACE,
+        bytes: text.as_bytes(),
+        signature,
+        kind: "an approval",
+        what: "this release, gate, comment and plan",
+    };
+    let (principal, key) = signed.by(workspace, name, &approvers.principals)?;
+    Ok(Signature { principal, key, text: signature.trim().to_owned() + "\n" })
+}
+
+/// Returns who signed some bytes, of those that a file of allowed signers names.
+pub(crate) fn signed_by(workspace: &Workspace, signers: &str, namespace: &str, bytes: &[u8], signature: &str) -> Result<String, String> {
+    Signed { namespace, bytes, signature, kind: "a plugin", what: "this component" }
+        .by(workspace, signers, &[])
+        .map(|(principal, _)| principal)
+}
+
+/// Something signed.
+struct Signed<'s> {
+    namespace: &'s str,
+    bytes: &'s [u8],
+    signature: &'s str,
+    /// What kind of thing it is, and which one, for people.
+    kind: &'s str,
+    what: &'s str,
+}
+
+impl Signed<'_> {
+    /// Looks at the signature with the allowed signers as they are now. Returns whose it is, and the key's fingerprint.
+    fn by(&self, workspace: &Workspace, name: &str, wanted: &[String]) -> Result<(String, String), String> {
+        let namespace = self.namespace;
+        let parsed = SshSig::from_pem(self.signature).map_err(|error| format!("it is no SSH signature: {error}"))?;
+        if parsed.namespace() != namespace {
+            return Err(format!("it was signed for `{}`, and {} is signed for `{namespace}`", parsed.namespace(), self.kind));
+        }
+        let key = ssh_key::PublicKey::from(parsed.public_key().clone());
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        let signers = signers_in(workspace, name)?;
+        let principal = signers
+            .principal(key.key_data(), namespace, workspace.now, wanted)
+            .map_err(|why| format!("{name} {why}").replace("{key}", &fingerprint))?;
+        if !seal::holds(&parsed, namespace, self.bytes)? {
+            return Err(format!("the signature of {principal} is for something else than {}", self.what));
+        }
+        Ok((principal, fingerprint))
     }
-    Ok(Signature { principal, key: fingerprint, text: signature.trim().to_owned() + "\n" })
 }
 
 fn signers_in(workspace: &Workspace, file: &str) -> Result<Signers, String> {

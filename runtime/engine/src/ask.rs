@@ -73,7 +73,7 @@ impl<'w> Asker<'w> {
             capabilities,
             context,
             dirs: stage.dirs.clone(),
-            limits: limits(prepared, node),
+            limits: limits(self.workspace, prepared, node),
             hosts: environment.map(|environment| self.workspace.hosts(environment)).unwrap_or_default(),
             mark: TargetMark::default(),
             secrets: Arc::clone(&self.secrecy.secrets),

@@ -1,7 +1,7 @@
 //! From files to a typed manifest and the environments as they are now.
 
 use crate::look::Below;
-use crate::{EngineError, Workspace};
+use crate::{EngineError, PolicyFile, Workspace};
 use relrun_ledger::Digest;
 use relrun_manifest::{Environment, Manifest, Project};
 use std::path::{Path, PathBuf};
@@ -130,14 +130,16 @@ fn compiled(workspace: &Workspace, source: &Source) -> Result<Manifest, EngineEr
     Ok(manifest)
 }
 
-/// Reads the project's `relrun.kdl`, where there is one.
-pub fn project(root: &Path) -> Result<Project, EngineError> {
+/// Reads the project's `relrun.kdl`, where there is one, and joins its policy with those of outside, the outermost first.
+pub fn project(root: &Path, policies: &[PolicyFile]) -> Result<Project, EngineError> {
     let path = root.join("relrun.kdl");
-    if !path.exists() {
-        return Ok(Project::default());
+    let mut project = Project::default();
+    if path.exists() {
+        let text = Workspace::read_text(&path)?;
+        project = relrun_manifest::parse_project("relrun.kdl", &text).map_err(Box::new)?;
     }
-    let text = Workspace::read_text(&path)?;
-    Ok(relrun_manifest::parse_project("relrun.kdl", &text).map_err(Box::new)?)
+    project.policy = crate::policy::join(policies, root, project.policy)?;
+    Ok(project)
 }
 
 /// The project's environment wins over the manifest's of the same name; the manifest may add a gate to it, never drop one.

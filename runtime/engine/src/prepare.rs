@@ -172,6 +172,7 @@ impl Prepared {
         };
         let kind = kind_of(&needs, &capabilities);
         let before = mistakes.len();
+        mistakes.extend(crate::policy::beyond(&workspace.project.policy, step));
         check::purity(step, kind, &capabilities, mistakes);
         if kind == StepKind::Effect {
             check::secrets(step, &capabilities, mistakes);

@@ -19,8 +19,8 @@ pub(crate) fn read(workspace: &Workspace, prepared: &Prepared, wanted: &dyn Fn(N
     let mut mistakes = Vec::new();
     for secret in &loaded.manifest.secrets {
         let is_needed = needed.contains(secret.name.value.as_str());
-        if !is_needed && matches!(secret.from.value, SecretSource::Command(_)) {
-            // A vault may ask a person.
+        if !is_needed && matches!(secret.from.value, SecretSource::Command(_) | SecretSource::Stdin) {
+            // A vault may ask a person, and standard input may never end.
             continue;
         }
         match read_one(workspace, &loaded.directory, &secret.from.value) {
@@ -62,6 +62,7 @@ pub(crate) fn read_one(workspace: &Workspace, directory: &Path, from: &SecretSou
             text.trim_end_matches(['\r', '\n']).to_owned()
         }
         SecretSource::Command(argv) => ask(argv)?,
+        SecretSource::Stdin => workspace.stdin.clone()?,
     };
     if value.is_empty() { Err("it is empty".to_owned()) } else { Ok(value) }
 }

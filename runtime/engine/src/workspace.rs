@@ -7,7 +7,7 @@ use relrun_manifest::{Environment, HostAddress, HostDecl};
 use relrun_store::{BlobStore, LocalCache, RunStore, StatCache};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A plugin that is embedded in the program.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,8 @@ pub struct Workspace {
     pub now: relrun_ledger::Timestamp,
     /// The variables that `env` grants and `env:` secrets may name.
     pub variables: BTreeMap<String, String>,
+    /// All of standard input, for a secret that comes from there; read when it is first asked for.
+    pub stdin: LazyLock<Result<String, String>>,
     /// What the project's `relrun.kdl` says; read once, when the workspace is opened.
     pub project: relrun_manifest::Project,
 }

@@ -6,6 +6,7 @@ mod pattern;
 mod read;
 
 pub use cover::{Missing, MissingBecause, effective};
+pub(crate) use pattern::glob_covers;
 pub use read::CapabilityError;
 pub(crate) use read::read;
 
@@ -121,21 +122,4 @@ pub enum SecretTarget {
     Sign,
     /// `reveal=true`: to the plugin itself. Shown in `plan` and in the ledger.
     Reveal,
-}
-
-/// What the platform lets any manifest grant. An absent policy allows every capability; the full language comes with `policy.kdl`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
-    /// Capabilities beyond which nothing is granted. Absent: no bound.
-    pub allow: Option<Vec<Capability>>,
-    /// Whether `confine="none"` is refused.
-    pub refuse_unconfined: bool,
-    /// Whether `in-place=true` is refused.
-    pub refuse_in_place: bool,
-    /// Who approves which gate, with a signature.
-    pub approvers: Vec<crate::Approvers>,
-    /// Who must have signed which packages.
-    pub packages: Vec<crate::PackageSigners>,
-    /// When nothing is deployed where.
-    pub freezes: Vec<crate::Freeze>,
 }

@@ -13,6 +13,7 @@ mod input;
 mod model;
 mod origin;
 mod parse;
+mod policy;
 mod span;
 mod template;
 mod text;
@@ -20,8 +21,8 @@ mod version;
 mod wanted;
 
 pub use capability::{
-    ArgPattern, Capability, CapabilityError, Confine, HttpGrant, Missing, MissingBecause, Origin, Policy, RunGrant, SecretGrant,
-    SecretTarget, effective,
+    ArgPattern, Capability, CapabilityError, Confine, HttpGrant, Missing, MissingBecause, Origin, RunGrant, SecretGrant, SecretTarget,
+    effective,
 };
 pub use config::{ConfigSchema, SchemaError, Shaped, check, shape};
 pub use dependency::{BadProvider, Consumes, Depends, Output, ProviderName, Provides};
@@ -33,7 +34,8 @@ pub use model::{
     Metadata, Notify, Occasion, OnFailure, Package, PackageName, PackageSigners, Phase, PluginDecl, PluginSource, Project, Reads,
     ReadsFrom, RegistryDecl, Retry, Role, Scalar, Secret, SecretSource, Selector, Setting, StateSetting, Step, TokenRule, Writes,
 };
-pub use parse::{parse, parse_project};
+pub use parse::{parse, parse_policy, parse_project};
+pub use policy::{Beyond, Bound, PluginRule, Policy, StepBounds};
 pub use span::{Span, Spanned};
 pub use template::{Namespace, Part, Reference, Template};
 pub use text::nearest;

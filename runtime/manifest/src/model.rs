@@ -275,6 +275,8 @@ pub enum SecretSource {
     File(String),
     /// `cmd:PROGRAM ARG…`, split at white space.
     Command(Vec<String>),
+    /// `stdin`: all of standard input.
+    Stdin,
 }
 
 /// An `environment` node.
@@ -472,7 +474,7 @@ impl Default for Retry {
 }
 
 /// A `limits` node. Bytes; absent: the default of the contract.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// The sum of all memories; 256 MiB.
     pub memory: Option<u64>,

@@ -1,7 +1,7 @@
 //! Capabilities: what covers what, what a step gets, and that each is printed as the line that grants it.
 
 use proptest::prelude::*;
-use relrun_manifest::{Capability, Confine, MissingBecause, Origin, Policy, effective};
+use relrun_manifest::{Bound, Capability, Confine, MissingBecause, Origin, Policy, effective};
 
 fn cap(line: &str) -> Capability {
     Capability::parse(line).unwrap_or_else(|error| panic!("{error}"))
@@ -117,16 +117,20 @@ fn every_missing_capability_is_named_with_its_line() {
 
 #[test]
 fn a_policy_bounds_what_is_granted() {
-    let because =
-        |policy: &Policy, grants: &[Capability]| effective(&[cap(r#"run "make""#)], grants, policy).map_err(|missing| missing[0].because);
-    let unconfined = Policy { refuse_unconfined: true, refuse_in_place: true, ..Policy::default() };
-    assert_eq!(because(&unconfined, &[cap(r#"run "make" confine="none""#)]), Err(MissingBecause::Unconfined));
-    assert_eq!(because(&unconfined, &[cap(r#"run "make" in-place=#true"#)]), Err(MissingBecause::InPlace));
-    let allow = Policy { allow: Some(vec![cap(r#"run "make""#)]), ..Policy::default() };
-    assert_eq!(because(&allow, &[cap(r#"run "make" network=#true"#)]), Err(MissingBecause::NotAllowed));
+    let because = |policy: &Policy, grants: &[Capability]| {
+        effective(&[cap(r#"run "make""#)], grants, policy).map_err(|missing| missing[0].because.clone())
+    };
+    let from = || "policy.kdl".to_owned();
+    let allowed = |says: Vec<Capability>| Policy { allow: vec![Bound { from: from(), says }], ..Policy::default() };
+    let unconfined = Policy { refuse_unconfined: Some(from()), refuse_in_place: Some(from()), ..Policy::default() };
+    assert_eq!(because(&unconfined, &[cap(r#"run "make" confine="none""#)]), Err(MissingBecause::Unconfined(from())));
+    assert_eq!(because(&unconfined, &[cap(r#"run "make" in-place=#true"#)]), Err(MissingBecause::InPlace(from())));
+    let allow = allowed(vec![cap(r#"run "make""#)]);
+    assert_eq!(because(&allow, &[cap(r#"run "make" network=#true"#)]), Err(MissingBecause::NotAllowed(from())));
     let both = [cap(r#"run "make" network=#true"#), cap(r#"run "make" "**""#)];
     assert_eq!(because(&allow, &both), Ok(vec![cap(r#"run "make""#)]));
-    assert_eq!(because(&Policy { allow: Some(Vec::new()), ..Policy::default() }, &both), Err(MissingBecause::NotAllowed));
+    assert_eq!(because(&allowed(Vec::new()), &both), Err(MissingBecause::NotAllowed(from())));
+    assert_eq!(because(&allow.clone().and(allowed(Vec::new())), &both), Err(MissingBecause::NotAllowed(from())), "the strictest wins");
 }
 
 #[test]

@@ -79,11 +79,12 @@ fn a_project_is_read() {
     let project = parse_project("relrun.kdl", text).unwrap_or_else(|wrong| panic!("{:?}", wrong.mistakes()));
     assert_eq!(project.state, Some(StateSetting::Local));
     assert_eq!(project.environments[0].hosts[0].labels["zone"], "a");
-    assert!(project.policy.refuse_unconfined && project.policy.refuse_in_place);
-    assert_eq!(project.policy.allow.unwrap().len(), 1);
+    assert_eq!(project.policy.refuse_unconfined.as_deref(), Some("relrun.kdl"));
+    assert!(project.policy.refuse_in_place.is_some());
+    assert_eq!(project.policy.allow[0].says.len(), 1);
     assert_eq!(parse_project("relrun.kdl", "").unwrap(), Project::default());
     let closed = parse_project("relrun.kdl", "policy { allow }").unwrap();
-    assert_eq!(closed.policy.allow, Some(Vec::new()));
+    assert!(closed.policy.allow[0].says.is_empty());
 }
 
 #[test]

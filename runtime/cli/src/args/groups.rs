@@ -1,6 +1,6 @@
 //! The commands that are groups of commands: settings, records, locks, state and the cache.
 
-use super::{ManifestArg, Release, Run};
+use super::{ManifestArg, Release, Run, Target};
 use clap::{Args, Subcommand, ValueEnum};
 use relrun_ledger::ReleaseId;
 use std::path::PathBuf;
@@ -59,6 +59,23 @@ pub(crate) struct Staging {
     pub(crate) manifest: ManifestArg,
     #[command(flatten)]
     pub(crate) run: Run,
+}
+
+/// `policy`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Read every policy that holds here, and hold the manifest's steps to them.
+    Check {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Say what policy makes of a step: its plugin, what it may do, what it may use, and by which line.
+    Explain {
+        /// The step: NAME or NAME@ENVIRONMENT.
+        step: String,
+        #[command(flatten)]
+        target: Target,
+    },
 }
 
 /// `releases`.

@@ -203,7 +203,7 @@ impl Job {
             capabilities,
             context: self.context.clone(),
             dirs: stage.dirs.clone(),
-            limits: limits(&self.prepared, self.node),
+            limits: limits(&self.workspace, &self.prepared, self.node),
             hosts: self.prepared.environment(self.node).map(|environment| self.workspace.hosts(environment)).unwrap_or_default(),
             mark: self.mark.clone(),
             secrets: Arc::clone(&self.secrecy.secrets),
@@ -267,18 +267,19 @@ pub(crate) fn granted_variables(workspace: &Workspace, capabilities: &[Capabilit
     names.filter_map(|name| workspace.variables.get(name).map(|value| (name.clone(), value.clone()))).collect()
 }
 
-/// Returns a step's limits: the contract's, where the manifest raises none.
-pub(crate) fn limits(prepared: &Prepared, node: NodeId) -> CallLimits {
+/// Returns a step's limits: the contract's, where the manifest raises none, and never more than policy lets through.
+pub(crate) fn limits(workspace: &Workspace, prepared: &Prepared, node: NodeId) -> CallLimits {
     let step = prepared.step(node);
     let usual = CallLimits::default();
-    CallLimits {
+    let asked = CallLimits {
         timeout: step.timeout.unwrap_or(usual.timeout),
         cpu: step.limits.cpu.unwrap_or(step.timeout.unwrap_or(usual.cpu)),
         memory: step.limits.memory.unwrap_or(usual.memory),
         log: step.limits.log.unwrap_or(usual.log),
         output: step.limits.output.unwrap_or(usual.output),
         grace: usual.grace,
-    }
+    };
+    crate::policy::bounded(&workspace.project.policy, asked)
 }
 
 fn context(carrier: &Carrier<'_>, node: NodeId, step: StepId, config: &Value, operation: &str) -> Context {

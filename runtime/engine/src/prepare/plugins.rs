@@ -93,6 +93,7 @@ async fn find_one(workspace: &Workspace, loaded: &Loaded, pins: Option<&LockFile
         (Err(error), Some(pin)) => (recorded(workspace, name, pin).map_err(|_| error)?, pin.from.clone()),
         (Err(error), None) => return Err(error),
     };
+    crate::policy::lets_run(workspace, loaded, name, &from, &source)?;
     let description = describe(workspace, &source).await?;
     let schema = relrun_manifest::ConfigSchema::new(description.config_schema.clone())
         .map_err(|reason| HostError::Answer { plugin: name.to_owned(), reason: format!("its config schema does not compile: {reason}") })?;

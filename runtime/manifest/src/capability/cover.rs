@@ -1,7 +1,8 @@
 //! Request ∩ grant ∩ policy: the one place that compares capabilities.
 
 use super::pattern::glob_covers;
-use super::{Capability, Confine, HttpGrant, Policy, RunGrant, SecretGrant, SecretTarget};
+use super::{Capability, Confine, HttpGrant, RunGrant, SecretGrant, SecretTarget};
+use crate::Policy;
 use std::fmt;
 
 /// A request that nothing covers.
@@ -14,25 +15,26 @@ pub struct Missing {
 }
 
 /// Who does not let a request through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MissingBecause {
     /// The manifest grants nothing that covers it.
     NotGranted,
-    /// The policy's `allow` holds nothing that covers it.
-    NotAllowed,
-    /// The policy refuses commands without confinement.
-    Unconfined,
-    /// The policy refuses commands in the work tree itself.
-    InPlace,
+    /// This policy's `allow` holds nothing that covers it.
+    NotAllowed(String),
+    /// This policy refuses commands without confinement.
+    Unconfined(String),
+    /// This policy refuses commands in the work tree itself.
+    InPlace(String),
 }
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.because {
-            MissingBecause::NotGranted => write!(f, "`{}` is not granted", self.request),
-            MissingBecause::NotAllowed => write!(f, "the policy allows nothing that covers `{}`", self.request),
-            MissingBecause::Unconfined => write!(f, "the policy refuses `confine=\"none\"`, which `{}` asks for", self.request),
-            MissingBecause::InPlace => write!(f, "the policy refuses `in-place=#true`, which `{}` asks for", self.request),
+        let request = &self.request;
+        match &self.because {
+            MissingBecause::NotGranted => write!(f, "`{request}` is not granted"),
+            MissingBecause::NotAllowed(from) => write!(f, "the policy in {from} allows nothing that covers `{request}`"),
+            MissingBecause::Unconfined(from) => write!(f, "the policy in {from} refuses `confine=\"none\"`, which `{request}` asks for"),
+            MissingBecause::InPlace(from) => write!(f, "the policy in {from} refuses `in-place=#true`, which `{request}` asks for"),
         }
     }
 }
@@ -40,11 +42,11 @@ impl fmt::Display for Missing {
 impl Missing {
     /// Returns what a person can do about it.
     pub fn help(&self) -> String {
-        match self.because {
+        match &self.because {
             MissingBecause::NotGranted => format!("add `grant {{ {} }}` to the step", self.request),
-            MissingBecause::NotAllowed => "ask whoever keeps the policy in `relrun.kdl` to allow it".to_owned(),
-            MissingBecause::Unconfined => "take `confine=\"none\"` out of the grant".to_owned(),
-            MissingBecause::InPlace => "take `in-place=#true` out of the grant".to_owned(),
+            MissingBecause::NotAllowed(from) => format!("ask whoever keeps the policy in {from} to allow it"),
+            MissingBecause::Unconfined(_) => "take `confine=\"none\"` out of the grant".to_owned(),
+            MissingBecause::InPlace(_) => "take `in-place=#true` out of the grant".to_owned(),
         }
     }
 }
@@ -79,16 +81,16 @@ impl Policy {
     /// Checks one capability against the bounds.
     pub fn check(&self, capability: &Capability) -> Result<(), MissingBecause> {
         if let Capability::Run(run) = capability {
-            if self.refuse_unconfined && run.confine == Confine::None {
-                return Err(MissingBecause::Unconfined);
+            if let Some(from) = self.refuse_unconfined.as_ref().filter(|_| run.confine == Confine::None) {
+                return Err(MissingBecause::Unconfined(from.clone()));
             }
-            if self.refuse_in_place && run.in_place {
-                return Err(MissingBecause::InPlace);
+            if let Some(from) = self.refuse_in_place.as_ref().filter(|_| run.in_place) {
+                return Err(MissingBecause::InPlace(from.clone()));
             }
         }
-        match &self.allow {
-            Some(allow) if !allow.iter().any(|bound| bound.covers(capability)) => Err(MissingBecause::NotAllowed),
-            _ => Ok(()),
+        match self.allow.iter().find(|bound| !bound.says.iter().any(|allowed| allowed.covers(capability))) {
+            Some(bound) => Err(MissingBecause::NotAllowed(bound.from.clone())),
+            None => Ok(()),
         }
     }
 }

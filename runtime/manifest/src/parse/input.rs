@@ -105,11 +105,12 @@ pub(super) fn read_source(from: &Spanned<String>, out: &mut Vec<Mistake>) -> Opt
         Some(("env", name)) if is_variable(name) => Some(SecretSource::Env(name.to_owned())),
         Some(("file", path)) if !path.is_empty() => Some(SecretSource::File(path.to_owned())),
         Some(("cmd", line)) if !line.trim().is_empty() => Some(SecretSource::Command(line.split_whitespace().map(str::to_owned).collect())),
+        None if from.value == "stdin" => Some(SecretSource::Stdin),
         _ => None,
     };
     if source.is_none() {
         let mistake = Mistake::new("relrun::manifest::secret-source", from.span, format!("no secret can come from `{}`", from.value));
-        let help = "write `env:NAME`, `file:PATH` or `cmd:PROGRAM ARG…`; the secret itself never stands in a manifest";
+        let help = "write `env:NAME`, `file:PATH`, `cmd:PROGRAM ARG…` or `stdin`; the secret itself never stands in a manifest";
         out.push(mistake.label("not a source").help(if is_variable(from) && from.value == from.to_uppercase() {
             format!("did you mean `env:{}`? {help}", from.value)
         } else {

@@ -2,7 +2,7 @@
 
 use super::tree::Node;
 use super::{input, references, unique};
-use crate::{Environment, Input, InputType, Mistake, Phase, PluginDecl, Scalar, Secret, Setting, Spanned, Step, nearest};
+use crate::{Environment, Input, InputType, Mistake, Phase, PluginDecl, Scalar, Secret, SecretSource, Setting, Spanned, Step, nearest};
 
 /// Whatever could be read.
 pub(super) struct Parts {
@@ -64,6 +64,10 @@ pub(super) fn check(parts: &Parts, bundled: &[&str], out: &mut Vec<Mistake>) {
     unique(parts.plugins.iter().map(|plugin| &plugin.name), "plugins", out);
     unique(parts.inputs.iter().map(|input| &input.name), "inputs", out);
     unique(parts.secrets.iter().map(|secret| &secret.name), "secrets", out);
+    if let Some(second) = parts.secrets.iter().filter(|secret| secret.from.value == SecretSource::Stdin).nth(1) {
+        let mistake = Mistake::new("relrun::manifest::secret-source", second.from.span, "standard input is one secret's already");
+        out.push(mistake.help("take this one from a variable, a file or a command"));
+    }
     unique(parts.environments.iter().map(|environment| &environment.name), "environments", out);
     // Two lone steps of one name are two steps, and are named as that below: nobody wrote a phase.
     let mut lone = std::collections::HashSet::new();

@@ -19,6 +19,7 @@ mod step;
 pub(crate) mod tree;
 pub(crate) mod words;
 
+pub use policy::parse_policy;
 pub use project::parse_project;
 
 use crate::{Diagnostics, Manifest, Mistake, Spanned, text};

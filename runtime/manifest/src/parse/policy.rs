@@ -1,22 +1,44 @@
-//! `policy` of the project's `relrun.kdl`: what may be granted, who approves, when nothing is deployed.
+//! Policy, in a `policy.kdl` and as `policy` of the project's `relrun.kdl`: which plugins run, what may be granted and used, who approves, when
+//! nothing is deployed.
 
 use super::phase::read_selector;
 use super::tree::Node;
-use super::{step, unique};
+use super::{checked, step, unique, words};
 use crate::freeze::{self, Freeze};
-use crate::{Approvers, ClaimRule, Mistake, PackageSigners, Policy, Spanned, TokenRule, nearest};
+use crate::{Approvers, Bound, ClaimRule, Diagnostics, Mistake, PackageSigners, PluginRule, Policy, Spanned, StepBounds, TokenRule, nearest};
 
-pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Policy {
-    let allow = node.child("allow").map(|allow| step::read_grants(&allow.children, out).into_iter().map(|line| line.value).collect());
-    let mut policy = Policy { allow, ..Policy::default() };
-    policy.approvers = node.all("approvers").filter_map(|child| read_approvers(child, out)).collect();
-    policy.packages = node.all("packages").filter_map(|child| read_packages(child, out)).collect();
-    policy.freezes = node.all("freeze").filter_map(|child| read_freeze(child, out)).collect();
+/// Parses a `policy.kdl`.
+///
+/// # Errors
+/// Every mistake in the file, at once: a policy that does not parse is an error, never a fallback.
+pub fn parse_policy(file_name: &str, text: &str) -> Result<Policy, Diagnostics> {
+    let mut mistakes = Vec::new();
+    let policy = checked(text, words::POLICY_LINES, &mut mistakes).map(|nodes| read(&nodes, file_name, &mut mistakes));
+    match policy {
+        Some(policy) if mistakes.is_empty() => Ok(policy),
+        _ => Err(Diagnostics::new(file_name, text, mistakes)),
+    }
+}
+
+/// Reads the lines of a policy. `from` is the file that they stand in.
+pub(super) fn read(nodes: &[Node], from: &str, out: &mut Vec<Mistake>) -> Policy {
+    let named = |name: &'static str| nodes.iter().filter(move |node| node.name.value == name);
+    let mut policy = Policy::default();
+    let allow = named("allow").map(|allow| step::read_grants(&allow.children, out).into_iter().map(|line| line.value).collect());
+    policy.allow = allow.map(|says| Bound { from: from.to_owned(), says }).collect();
+    let rules: Vec<PluginRule> = named("plugin").filter_map(|child| read_plugin(child, out)).collect();
+    if !rules.is_empty() {
+        policy.plugins.push(Bound { from: from.to_owned(), says: rules });
+    }
+    policy.limits = named("limits").map(|child| Bound { from: from.to_owned(), says: read_bounds(child, out) }).collect();
+    policy.approvers = named("approvers").filter_map(|child| read_approvers(child, out)).collect();
+    policy.packages = named("packages").filter_map(|child| read_packages(child, out)).collect();
+    policy.freezes = named("freeze").filter_map(|child| read_freeze(child, out)).collect();
     unique(policy.approvers.iter().map(|approvers| &approvers.gate), "lists of approvers for", out);
-    for word in node.all("refuse").flat_map(Node::texts) {
+    for word in named("refuse").flat_map(Node::texts) {
         match word.as_str() {
-            "unconfined" => policy.refuse_unconfined = true,
-            "in-place" => policy.refuse_in_place = true,
+            "unconfined" => policy.refuse_unconfined = Some(from.to_owned()),
+            "in-place" => policy.refuse_in_place = Some(from.to_owned()),
             other => {
                 let mistake = Mistake::new("relrun::manifest::policy", word.span, format!("a policy cannot refuse `{other}`"));
                 out.push(mistake.help(match nearest(other, ["unconfined", "in-place"]) {
@@ -27,6 +49,26 @@ pub(super) fn read(node: &Node, out: &mut Vec<Mistake>) -> Policy {
         }
     }
     policy
+}
+
+fn read_plugin(node: &Node, out: &mut Vec<Mistake>) -> Option<PluginRule> {
+    let from = node.text(0)?;
+    let signers = node.prop_text("signers").map(|signers| signers.value);
+    let known = ["bundled", "file:", "oci://", "https://", "*"];
+    if !known.iter().any(|known| from.starts_with(known)) {
+        let mistake = Mistake::new("relrun::manifest::policy", from.span, format!("no plugin comes from `{}`", from.value));
+        out.push(mistake.help("write `bundled`, `bundled:NAME`, `file:./plugins/*`, or `oci://HOST/*`"));
+    }
+    if from.starts_with("bundled") && signers.is_some() {
+        let mistake = Mistake::new("relrun::manifest::policy", from.span, "what is bundled is part of relrun, and signed by nobody else");
+        out.push(mistake.help("leave `signers` out of this line"));
+    }
+    Some(PluginRule { from: from.value, signers })
+}
+
+fn read_bounds(node: &Node, out: &mut Vec<Mistake>) -> StepBounds {
+    let timeout = node.prop_text("timeout").and_then(|text| step::read_duration(&text, out));
+    StepBounds { timeout, limits: step::read_limits(node, out) }
 }
 
 /// The gate is its name, wherever it stands, or `PLACE/NAME` for one of them.

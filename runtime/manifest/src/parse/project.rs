@@ -10,19 +10,19 @@ use crate::{Diagnostics, Mistake, Project, RegistryDecl, StateSetting};
 /// Every mistake in the file, at once. A policy that does not parse is an error, never a fallback.
 pub fn parse_project(file_name: &str, text: &str) -> Result<Project, Diagnostics> {
     let mut mistakes = Vec::new();
-    let project = checked(text, words::PROJECT, &mut mistakes).map(|nodes| build(&nodes, &mut mistakes));
+    let project = checked(text, words::PROJECT, &mut mistakes).map(|nodes| build(&nodes, file_name, &mut mistakes));
     match project {
         Some(project) if mistakes.is_empty() => Ok(project),
         _ => Err(Diagnostics::new(file_name, text, mistakes)),
     }
 }
 
-fn build(nodes: &[Node], out: &mut Vec<Mistake>) -> Project {
+fn build(nodes: &[Node], file_name: &str, out: &mut Vec<Mistake>) -> Project {
     let named = |name: &'static str| nodes.iter().filter(move |node| node.name.value == name);
     let environments: Vec<_> = named("environment").filter_map(|node| environment::read(node, out)).collect();
     unique(environments.iter().map(|environment| &environment.name), "environments", out);
     let state = named("state").next().and_then(|node| read_state(node, out));
-    let policy = named("policy").next().map(|node| policy::read(node, out)).unwrap_or_default();
+    let policy = named("policy").next().map(|node| policy::read(&node.children, file_name, out)).unwrap_or_default();
     let registries = named("registry").filter_map(|node| read_registry(node, out)).collect();
     let notify = named("notify").filter_map(|node| notify::read(node, out)).collect();
     Project { environments, state, policy, registries, notify }

@@ -159,7 +159,7 @@ fn read_retry(node: &Node, out: &mut Vec<Mistake>) -> Retry {
     retry
 }
 
-fn read_duration(text: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Duration> {
+pub(super) fn read_duration(text: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Duration> {
     let duration = text::parse_duration(text);
     if duration.is_none() {
         let mistake = Mistake::new("relrun::manifest::duration", text.span, format!("`{}` is no duration", text.value));
@@ -171,7 +171,7 @@ fn read_duration(text: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Durat
     duration
 }
 
-fn read_limits(node: &Node, out: &mut Vec<Mistake>) -> Limits {
+pub(super) fn read_limits(node: &Node, out: &mut Vec<Mistake>) -> Limits {
     let cpu = node.prop_text("cpu").and_then(|text| read_duration(&text, out));
     let mut size = |name: &str| node.prop(name).and_then(|value| read_size(value, out));
     Limits { memory: size("memory"), cpu, log: size("log"), output: size("output") }

@@ -90,6 +90,8 @@ pub(crate) static MANIFEST: &[&Word] =
     &[&PACKAGE, &PLUGIN, &INPUT, &SECRET, &ENVIRONMENT, &PHASE, &STEP, &DEPLOY, &ERRAND, &NOTIFY, &OUTPUT, &PROVIDES, &CONSUMES, &DEPENDS];
 /// The top of `relrun.kdl`.
 pub(crate) static PROJECT: &[&Word] = &[&ENVIRONMENT, &REGISTRY_PLACE, &STATE, &POLICY, &NOTIFY];
+/// The top of a `policy.kdl`, and the lines of a `policy` block.
+pub(crate) static POLICY_LINES: &[&Word] = &[&PLUGIN_RULE, &ALLOW, &REFUSE, &BOUNDS, &APPROVERS, &PACKAGES, &FREEZE];
 /// The lines of a `grant` block.
 pub(crate) static CAPABILITIES: &[&Word] = &[&RUN, &HTTP, &READ, &WRITE, &ENV, &SECRET_GRANT, &HOST_GRANT, &KUBERNETES, &REGISTRY];
 
@@ -246,8 +248,23 @@ static REGISTRY_PLACE: Word = word(
     r#"registry "oci://registry.example.com""#,
 );
 static STATE: Word = word("state", Once, one("`local` or a folder"), &[], No, r#"state "local""#);
-static POLICY: Word =
-    word("policy", Once, NONE, &[], Of(&[&ALLOW, &REFUSE, &APPROVERS, &PACKAGES, &FREEZE]), r#"policy { refuse "unconfined" }"#);
+static POLICY: Word = word("policy", Once, NONE, &[], Of(POLICY_LINES), r#"policy { refuse "unconfined" }"#);
+static PLUGIN_RULE: Word = word(
+    "plugin",
+    Many,
+    one("where it comes from"),
+    &[prop("signers", Text)],
+    No,
+    r#"plugin "file:./plugins/*" signers="ops/plugin_signers""#,
+);
+static BOUNDS: Word = word(
+    "limits",
+    Once,
+    NONE,
+    &[prop("timeout", Text), prop("memory", Any), prop("cpu", Text), prop("log", Any), prop("output", Any)],
+    No,
+    r#"limits timeout="30m" memory="1GiB""#,
+);
 static ALLOW: Word = word("allow", Once, NONE, &[], Of(CAPABILITIES), r#"allow { run "make" "**" }"#);
 static REFUSE: Word = word("refuse", Many, args(1, MANY, Text, "`unconfined`, `in-place`"), &[], No, r#"refuse "unconfined" "in-place""#);
 static APPROVERS: Word = word(

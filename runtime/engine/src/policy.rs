@@ -1,0 +1,201 @@
+//! Policy, from wherever it stands: the system's, the user's, the one that a variable names, and the project's. All of them hold.
+//!
+//! A policy that cannot be read or does not parse is an error, never a fallback: whoever can break a file must not be able to loosen what it says.
+
+use crate::prepare::Prepared;
+use crate::{EngineError, Loaded, Workspace, approval};
+use relrun_graph::NodeId;
+use relrun_host::{CallLimits, ComponentBytes, ComponentSource};
+use relrun_manifest::{Capability, MissingBecause, Mistake, PluginRule, Policy, Step};
+use std::path::{Path, PathBuf};
+
+/// The namespace that components are signed for, as `ssh-keygen -Y sign -n` takes it.
+const SIGNED_FOR: &str = "relrun-plugin";
+
+/// A policy outside the project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it must be there: somebody named it.
+    pub needed: bool,
+}
+
+/// Joins the policies outside the project, the outermost first, with the project's own `policy.kdl` and what its `relrun.kdl` says.
+pub(crate) fn join(outer: &[PolicyFile], root: &Path, project: Policy) -> Result<Policy, EngineError> {
+    let mut joined = Policy::default();
+    for file in outer {
+        let shown = file.path.display().to_string();
+        let Some(mut policy) = read(&file.path, &shown, file.needed)? else { continue };
+        let folder = file.path.parent().unwrap_or(Path::new("/")).to_owned();
+        policy.settle(&|path| folder.join(path).display().to_string());
+        joined = joined.and(policy);
+    }
+    if let Some(policy) = read(&root.join("policy.kdl"), "policy.kdl", false)? {
+        joined = joined.and(policy);
+    }
+    Ok(joined.and(project))
+}
+
+fn read(path: &Path, shown: &str, needed: bool) -> Result<Option<Policy>, EngineError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(relrun_manifest::parse_policy(shown, &text).map_err(Box::new)?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !needed => Ok(None),
+        Err(error) => Err(EngineError::input(
+            format!("the policy {shown} cannot be read: {error}"),
+            "nothing runs without it: make it readable, or take away what names it",
+        )),
+    }
+}
+
+/// Refuses a plugin that a policy does not let run.
+pub(crate) fn lets_run(
+    workspace: &Workspace,
+    loaded: &Loaded,
+    name: &str,
+    from: &str,
+    source: &ComponentSource,
+) -> Result<(), EngineError> {
+    let origin = origin(name, from);
+    let refused = |why: String, help: String| match loaded.manifest.plugins.iter().find(|plugin| *plugin.name == *name) {
+        Some(declared) => {
+            loaded.mistakes(vec![Mistake::new("relrun::policy::plugin", declared.from.span, why).label("this plugin").help(help)])
+        }
+        None => EngineError::input(why, help),
+    };
+    let rules = workspace.project.policy.plugin(&origin).map_err(|file| {
+        refused(
+            format!("the policy in {file} lets no plugin from `{origin}` run"),
+            format!("ask whoever keeps it for a line `plugin \"{origin}\"`, or use another plugin"),
+        )
+    })?;
+    for (file, rule) in rules {
+        is_signed(workspace, rule, source)
+            .map_err(|why| refused(format!("the policy in {file} asks for a signature of plugin \"{name}\": {why}"), sign_help(&origin)))?;
+    }
+    Ok(())
+}
+
+/// Returns where a plugin comes from, as policies name it.
+fn origin(name: &str, from: &str) -> String {
+    if from == "bundled" { format!("bundled:{name}") } else { from.to_owned() }
+}
+
+fn sign_help(origin: &str) -> String {
+    let file = origin.strip_prefix("file:").unwrap_or("PLUGIN.wasm");
+    format!("sign it with a key that the policy's file names: `ssh-keygen -Y sign -n {SIGNED_FOR} -f KEY {file}`, which writes {file}.sig")
+}
+
+fn is_signed(workspace: &Workspace, rule: &PluginRule, source: &ComponentSource) -> Result<(), String> {
+    let Some(signers) = &rule.signers else { return Ok(()) };
+    let ComponentBytes::File(file) = &source.bytes else {
+        return Err("its file is not there, and its signature lies beside it".to_owned());
+    };
+    let mut beside = file.clone().into_os_string();
+    beside.push(".sig");
+    let signature = std::fs::read_to_string(&beside).map_err(|error| format!("{}: {error}", Path::new(&beside).display()))?;
+    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    if relrun_ledger::Digest::of(&bytes) != source.digest {
+        return Err("the file changed while relrun looked at it".to_owned());
+    }
+    approval::signed_by(workspace, signers, SIGNED_FOR, &bytes, &signature).map(drop)
+}
+
+/// Names each limit of a step that goes beyond a policy.
+pub(crate) fn beyond(policy: &Policy, step: &Step) -> Vec<Mistake> {
+    let one = |beyond: relrun_manifest::Beyond| {
+        let message = format!("step \"{}\": the policy in {} bounds `{}` by {}", step.name.value, beyond.from, beyond.what, beyond.most);
+        Mistake::new("relrun::policy::limit", step.name.span, message)
+            .label("asks for more")
+            .help(format!("write no more than {}", beyond.most))
+    };
+    policy.beyond(step.timeout, &step.limits).into_iter().map(one).collect()
+}
+
+/// Bounds what a step that says nothing gets.
+pub(crate) fn bounded(policy: &Policy, limits: CallLimits) -> CallLimits {
+    let bounds = policy.bounds();
+    CallLimits {
+        timeout: bounds.timeout.map_or(limits.timeout, |most| limits.timeout.min(most)),
+        cpu: bounds.limits.cpu.map_or(limits.cpu, |most| limits.cpu.min(most)),
+        memory: bounds.limits.memory.map_or(limits.memory, |most| limits.memory.min(most)),
+        log: bounds.limits.log.map_or(limits.log, |most| limits.log.min(most)),
+        output: bounds.limits.output.map_or(limits.output, |most| limits.output.min(most)),
+        grace: limits.grace,
+    }
+}
+
+/// What policy says of one step.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// The step, `web@live`.
+    pub step: String,
+    /// Whether all of it is let through.
+    pub passes: bool,
+    /// One line each: what, by which file, or why not.
+    pub lines: Vec<Line>,
+}
+
+/// One line of what policy says.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The plugin, the capability or the limit.
+    pub what: String,
+    /// Whether it is let through.
+    pub passes: bool,
+    /// By what, or why not.
+    pub why: String,
+}
+
+/// Says what a policy makes of the steps of a name. `prepared` was prepared without it, so that a step that it refuses can be explained too.
+pub fn explain(prepared: &Prepared, policy: &Policy, step: &str) -> Vec<Explained> {
+    let is_meant = |node: &NodeId| {
+        let (label, name) = (&prepared.nodes[node.index()].label, &prepared.step(*node).name.value);
+        label == step || name == step
+    };
+    prepared.graph.topological().filter(is_meant).map(|node| explain_one(prepared, policy, node)).collect()
+}
+
+fn explain_one(prepared: &Prepared, policy: &Policy, node: NodeId) -> Explained {
+    let step = prepared.step(node);
+    let plugin = origin(&step.plugin.value, &prepared.plugin(node).from);
+    let mut lines = vec![match policy.plugin(&plugin) {
+        Ok(rules) if rules.is_empty() => {
+            Line { what: format!("plugin {plugin}"), passes: true, why: "no policy names any plugin".to_owned() }
+        }
+        Ok(rules) => {
+            let why = rules.iter().map(|(file, rule)| {
+                let signed = rule.signers.as_ref().map_or_else(String::new, |signers| format!(" signers=\"{signers}\""));
+                format!("`plugin \"{}\"{signed}` in {file}", rule.from)
+            });
+            Line { what: format!("plugin {plugin}"), passes: true, why: why.collect::<Vec<_>>().join(", ") }
+        }
+        Err(file) => Line { what: format!("plugin {plugin}"), passes: false, why: format!("{file} names others alone") },
+    }];
+    lines.extend(prepared.nodes[node.index()].capabilities.iter().map(|capability| explain_capability(policy, capability)));
+    lines.extend(policy.beyond(step.timeout, &step.limits).into_iter().map(|beyond| Line {
+        what: format!("limit {}", beyond.what),
+        passes: false,
+        why: format!("{} lets {} through at most", beyond.from, beyond.most),
+    }));
+    Explained { step: prepared.nodes[node.index()].label.clone(), passes: lines.iter().all(|line| line.passes), lines }
+}
+
+fn explain_capability(policy: &Policy, capability: &Capability) -> Line {
+    let what = capability.to_string();
+    match policy.check(capability) {
+        Err(MissingBecause::NotGranted) => Line { what, passes: false, why: "the manifest does not grant it".to_owned() },
+        Err(MissingBecause::NotAllowed(file)) => Line { what, passes: false, why: format!("{file} allows nothing that covers it") },
+        Err(MissingBecause::Unconfined(file) | MissingBecause::InPlace(file)) => {
+            Line { what, passes: false, why: format!("{file} refuses it") }
+        }
+        Ok(()) if policy.allow.is_empty() => Line { what, passes: true, why: "no policy bounds what is granted".to_owned() },
+        Ok(()) => {
+            let by = policy.allow.iter().filter_map(|bound| {
+                let line = bound.says.iter().find(|allowed| allowed.covers(capability))?;
+                Some(format!("`{line}` in {}", bound.from))
+            });
+            Line { what, passes: true, why: by.collect::<Vec<_>>().join(", ") }
+        }
+    }
+}

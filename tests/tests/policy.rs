@@ -1,0 +1,129 @@
+//! Policy from several files, of which the strictest wins: what is refused, by whom, before anything runs; and what `policy` says of it.
+
+#![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
+
+use relrun_tests::{Ran, Sandbox};
+use std::process::Command;
+
+const MANIFEST: &str = r#"
+package "acme/shop" version="1.4.@"
+step "site" plugin="build" {
+    writes "dist"
+    grant { run "sh" "-c" "*" }
+    config { command "sh" "-c" "mkdir dist && echo hello > dist/index.html" }
+}
+step "note" plugin="deploy" {
+    grant { run "true" confine="none"; run "false" confine="none" }
+    config { up "true"; down "true"; confine "none" }
+    timeout "20m"
+}
+"#;
+
+fn project() -> Sandbox {
+    let mut project = Sandbox::new();
+    project.set("XDG_CONFIG_HOME", project.path("config").to_str().unwrap());
+    project.write("release.kdl", MANIFEST);
+    project
+}
+
+fn refused(ran: &Ran, parts: &[&str]) {
+    assert_eq!(ran.code, 2, "{}", ran.output);
+    for part in parts {
+        assert!(ran.output.contains(part), "it should say {part:?}: {}", ran.output);
+    }
+}
+
+fn good(ran: Ran) -> String {
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    ran.output
+}
+
+#[test]
+fn without_a_policy_nothing_is_bounded() {
+    let project = project();
+    assert!(good(project.relrun(&["policy", "check"])).contains("no policy holds here"));
+    good(project.relrun(&["apply", "--yes"]));
+}
+
+#[test]
+fn each_file_holds_and_the_strictest_wins() {
+    let mut project = project();
+    project.write("policy.kdl", "allow {\n    run \"sh\" \"-c\" \"*\"\n    run \"true\" confine=\"none\"\n}\n");
+    good(project.relrun(&["apply", "--yes"]));
+
+    project.write("config/relrun/policy.kdl", "refuse \"unconfined\"\n");
+    let path = project.path("config/relrun/policy.kdl").display().to_string();
+    refused(&project.relrun(&["apply", "--yes", "--force"]), &["refuses `confine=\"none\"`", &path]);
+    project.write("config/relrun/policy.kdl", "limits timeout=\"5m\"\n");
+    refused(&project.relrun(&["apply", "--yes", "--force"]), &["bounds `timeout` by 300 s", &path]);
+    std::fs::remove_file(project.path("config/relrun/policy.kdl")).unwrap();
+
+    project.write("ours.kdl", "plugin \"bundled:build\"\n");
+    project.set("RELRUN_POLICY", project.path("ours.kdl").to_str().unwrap());
+    refused(&project.relrun(&["apply", "--yes", "--force"]), &["lets no plugin from `bundled:deploy` run", "ours.kdl"]);
+    project.write("ours.kdl", "plugin \"bundled\"\nallow { run \"sh\" \"-c\" \"*\" }\n");
+    refused(&project.relrun(&["apply", "--yes", "--force"]), &["ours.kdl allows nothing that covers", "`run \"true\" confine=\"none\"`"]);
+    // What the project allows for itself does not loosen it.
+    project.write("relrun.kdl", "policy { allow { run \"true\" confine=\"none\" } }\n");
+    refused(&project.relrun(&["apply", "--yes", "--force"]), &["allows nothing that covers"]);
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_or_does_not_parse_stops_everything() {
+    let mut project = project();
+    project.write("policy.kdl", "allow { run }\nplugn \"bundled\"\n");
+    refused(&project.relrun(&["apply", "--yes"]), &["plugn", "plugin"]);
+    std::fs::remove_file(project.path("policy.kdl")).unwrap();
+    project.set("RELRUN_POLICY", "/nonexistent/policy.kdl");
+    refused(&project.relrun(&["apply", "--yes"]), &["/nonexistent/policy.kdl cannot be read", "nothing runs without it"]);
+    project.set("RELRUN_POLICY", project.root().to_str().unwrap());
+    refused(&project.relrun(&["apply", "--yes"]), &["cannot be read"]);
+    assert!(!project.path(".relrun/ledger.db").exists() || project.relrun(&["releases", "list"]).output.contains("nothing"));
+}
+
+#[test]
+fn policy_says_what_it_makes_of_each_step() {
+    let project = project();
+    project.write("policy.kdl", "plugin \"bundled:*\"\nallow { run \"sh\" \"-c\" \"*\" }\nlimits timeout=\"5m\"\n");
+    let ran = project.relrun(&["policy", "check"]);
+    refused(&ran, &["policy: policy.kdl", "note is refused", "1 of 2 steps let through"]);
+    let site = good(project.relrun(&["policy", "explain", "site"]));
+    assert!(site.contains("site is let through") && site.contains("`run \"sh\" \"-c\" \"*\"` in policy.kdl"), "{site}");
+    assert!(site.contains("+ plugin bundled:build: `plugin \"bundled:*\"` in policy.kdl"), "{site}");
+    let note = good(project.relrun(&["policy", "explain", "note"]));
+    assert!(note.contains("- run \"true\" confine=\"none\": policy.kdl allows nothing that covers it"), "{note}");
+    assert!(note.contains("- limit timeout: policy.kdl lets 300 s through at most"), "{note}");
+    refused(&project.relrun(&["policy", "explain", "sit"]), &["did you mean \"site\"?"]);
+    let json = good(project.relrun(&["policy", "explain", "note", "--format", "json"]));
+    assert!(json.contains("\"passes\":false") || json.contains("\"passes\": false"), "{json}");
+}
+
+/// A plugin file passes where a key that the policy's file names has signed it, and one more byte in it is enough that it does not.
+#[test]
+fn a_plugin_of_a_file_is_run_only_where_it_is_signed() {
+    let project = project();
+    let key = project.path("key");
+    let keygen = |words: &[&str]| {
+        let ran = Command::new("ssh-keygen").args(words).current_dir(project.root()).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    };
+    keygen(&["-q", "-t", "ed25519", "-N", "", "-C", "ana", "-f", key.to_str().unwrap()]);
+    let public = project.read("key.pub");
+    project.write("ops/signers", &format!("ana@example.com namespaces=\"relrun-plugin\" {public}"));
+    project.write("policy.kdl", "plugin \"file:./plugins/*\" signers=\"ops/signers\"\nplugin \"bundled\"\n");
+    project.write("plugins/odd.wasm", "no component at all");
+    project.write(
+        "release.kdl",
+        "package \"acme/shop\" version=\"1.0.0\"\nplugin \"odd\" from=\"./plugins/odd.wasm\"\nstep \"odd\" plugin=\"odd\"\n",
+    );
+    refused(&project.relrun(&["check"]), &["asks for a signature", "odd.wasm.sig", "ssh-keygen -Y sign -n relrun-plugin"]);
+    keygen(&["-q", "-Y", "sign", "-n", "relrun-plugin", "-f", "key", "plugins/odd.wasm"]);
+    refused(&project.relrun(&["check"]), &["it is no WebAssembly"]);
+    project.write("plugins/odd.wasm", "no component at all!");
+    refused(&project.relrun(&["check"]), &["the signature of ana@example.com is for something else"]);
+    keygen(&["-q", "-Y", "sign", "-n", "file", "-f", "key", "plugins/odd.wasm"]);
+    refused(&project.relrun(&["check"]), &["asks for a signature"]);
+    project.write("plugins-elsewhere/odd.wasm", "no component at all");
+    project.write("release.kdl", &project.read("release.kdl").replace("./plugins/", "./plugins-elsewhere/"));
+    refused(&project.relrun(&["check"]), &["lets no plugin from `file:./plugins-elsewhere/odd.wasm` run"]);
+}
