@@ -87,3 +87,18 @@ fn a_page_that_is_not_what_was_rendered_is_seen() {
     assert_eq!(ran.code, 1, "{}", ran.output);
     assert!(ran.output.contains("web2: index.html is not what was rendered"), "{}", ran.output);
 }
+
+/// The example of a cluster is rolled out to the stub, into two namespaces.
+#[test]
+fn the_cluster_gets_what_the_example_says() {
+    let stub = relrun_tests::kubernetes_stub::KubernetesStub::start();
+    let mut sandbox = Sandbox::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/kubernetes"));
+    sandbox.set("KUBECONFIG", stub.kubeconfig().to_str().unwrap());
+    done(&sandbox.relrun(&["apply", "--yes"]));
+    assert_eq!(stub.get("deployments", "web").unwrap()["spec"]["replicas"], 2);
+    let plan = sandbox.relrun(&["plan", "--build", "-i", "image=shop:2"]);
+    assert!(plan.output.contains("would change Deployment/web"), "{}", plan.output);
+    done(&sandbox.relrun(&["apply", "--yes", "-i", "image=shop:2"]));
+    done(&sandbox.relrun(&["rollback", "-e", "production", "--yes"]));
+    assert_eq!(stub.get("deployments", "web").unwrap()["spec"]["template"]["spec"]["containers"][0]["image"], "shop:1");
+}

@@ -25,9 +25,15 @@ package "acme/shop" version="1.4.@"
 input "image"
 input "who" default="World"
 environment "live" { label "tier" "live" }
+step "manifests" plugin="build" {
+    reads "k8s/**"
+    writes "k8s"
+    grant { run "true" }
+    config { command "true" }
+}
 phase "roll-out" environments="*" {
     deploy "web" plugin="k8s-rollout" {
-        reads "k8s/**"
+        reads "${step.manifests.k8s}" as="work"
         grant { kubernetes context="CONTEXT" namespace="NAMESPACE" }
         config {
             context "CONTEXT"
@@ -109,7 +115,7 @@ impl Cluster {
             let [image, who] = set(image, who);
             self.relrun(&["apply", "--yes", "-i", &image, "-i", &who])
         };
-        let plan = self.good(&["plan", "-i", &format!("image={one}")]);
+        let plan = self.good(&["plan", "--build", "-i", &format!("image={one}")]);
         assert!(plan.contains("would make Deployment/web"), "{plan}");
         assert!(!self.kubectl(&["get", "deployment", "web"]).0, "a plan makes nothing");
         let ran = apply(one, "World");

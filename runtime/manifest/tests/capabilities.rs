@@ -214,7 +214,7 @@ proptest! {
 
     #[test]
     fn a_step_never_gets_more_than_grant_and_policy(asked in capability(), grants in prop::collection::vec(capability(), 0..4), bounds in prop::collection::vec(capability(), 0..4)) {
-        let policy = Policy { allow: Some(bounds.clone()), ..Policy::default() };
+        let policy = Policy { allow: vec![Bound { from: "policy.kdl".to_owned(), says: bounds.clone() }], ..Policy::default() };
         if let Ok(held) = effective(std::slice::from_ref(&asked), &grants, &policy) {
             prop_assert!(grants.iter().any(|grant| grant.covers(&held[0])));
             prop_assert!(bounds.iter().any(|bound| bound.covers(&held[0])));

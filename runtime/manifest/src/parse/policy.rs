@@ -5,7 +5,9 @@ use super::phase::read_selector;
 use super::tree::Node;
 use super::{checked, step, unique, words};
 use crate::freeze::{self, Freeze};
-use crate::{Approvers, Bound, ClaimRule, Diagnostics, Mistake, PackageSigners, PluginRule, Policy, Spanned, StepBounds, TokenRule, nearest};
+use crate::{
+    Approvers, Bound, ClaimRule, Diagnostics, Mistake, PackageSigners, PluginRule, Policy, Spanned, StepBounds, TokenRule, nearest,
+};
 
 /// Parses a `policy.kdl`.
 ///
