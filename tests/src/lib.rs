@@ -12,5 +12,5 @@ pub mod scenario;
 mod shop;
 pub mod sshd;
 
-pub use sandbox::{Ran, Running, Sandbox};
+pub use sandbox::{Ran, Running, Sandbox, program};
 pub use shop::{ENVIRONMENTS, Shop, next_command};

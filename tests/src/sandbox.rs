@@ -204,7 +204,11 @@ impl Running {
 }
 
 /// Returns the relrun that cargo left beside this test.
-fn program() -> PathBuf {
+///
+/// # Panics
+///
+/// Where it was not built.
+pub fn program() -> PathBuf {
     let own = env::current_exe().unwrap();
     let program = own.ancestors().nth(2).unwrap().join("relrun");
     assert!(program.is_file(), "there is no {}: type `cargo build -p relrun` first", program.display());

@@ -11,6 +11,7 @@ mod inspect;
 mod lock;
 mod package;
 mod plan;
+mod plan_page;
 mod policy;
 mod release;
 mod releases;

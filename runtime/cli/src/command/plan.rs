@@ -20,10 +20,10 @@ pub(super) async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, EngineError
         let text = serde_json::to_string_pretty(&plan).map_err(|error| EngineError::io("write the plan", std::io::Error::other(error)))?;
         std::fs::write(out, text + "\n").map_err(|source| EngineError::io(format!("write {}", out.display()), source))?;
     }
-    if show::format(cli) == Format::Json {
-        show::print_json(&plan)?;
-    } else {
-        show::print(&words(&plan, args.out.as_deref()))?;
+    match show::format(cli) {
+        Format::Json => show::print_json(&plan)?,
+        Format::Github => show::print(&super::plan_page::markdown(&plan))?,
+        _ => show::print(&words(&plan, args.out.as_deref()))?,
     }
     let failed = plan.steps.iter().any(|step| matches!(step.action, Action::Failed { .. }));
     Ok(if failed { Exit::StepFailed } else { Exit::Done })
@@ -81,7 +81,7 @@ fn words(plan: &Plan, out: Option<&Path>) -> String {
     }
 }
 
-fn need(need: &PlannedDependency) -> String {
+pub(super) fn need(need: &PlannedDependency) -> String {
     let PlannedDependency { environment, name, state } = need;
     match state {
         DependencyState::Met { package, deployment, release, version } => {
@@ -95,7 +95,7 @@ fn need(need: &PlannedDependency) -> String {
     }
 }
 
-fn action(action: &Action) -> (&'static str, Vec<String>) {
+pub(super) fn action(action: &Action) -> (&'static str, Vec<String>) {
     match action {
         Action::Cached => ("comes from the cache", Vec::new()),
         Action::Run { why } => ("runs", why.clone()),
