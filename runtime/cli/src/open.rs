@@ -98,7 +98,10 @@ fn in_folders(root: PathBuf, project: Project, folders: Folders, access: Access)
             compiler: Compiler::Child { program: relrun.clone(), args: vec![crate::COMPILE.into()] },
             compile_limits: CompileLimits::default(),
             launcher: Some(relrun_confine::Launcher::new(relrun, [crate::CONFINED])),
-            gate: relrun_gate::GateOptions::default(),
+            gate: relrun_gate::GateOptions {
+                proxies: relrun_gate::Proxies::of_variables(&|name| std::env::var(name).ok()),
+                ..relrun_gate::GateOptions::default()
+            },
             ssh: ssh(),
             clusters: kubernetes_sources(),
             registries,

@@ -5,11 +5,12 @@
 use crate::{Loaded, Workspace};
 use relrun_gate::{Access, Body, Gate, GateOptions, Masker, Mode, Request, Secrets};
 use relrun_ledger::{Event, Release, StepState};
-use relrun_manifest::{Capability, HttpGrant, Notify, Occasion};
+use relrun_manifest::{Capability, HttpGrant, HttpTls, Notify, Occasion};
 use ring::hmac;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -123,7 +124,14 @@ impl Letter {
         let (secrets, grants) = (Secrets::default(), [self.grant()]);
         let masker = Masker::new(&secrets).map_err(never)?;
         let gate = Gate::new(GateOptions { connect_timeout: ONE, total_timeout: ONE, ..GateOptions::default() }).map_err(never)?;
-        let access = Access { capabilities: &grants, secrets: &secrets, masker: &masker, mode: Mode::Effect };
+        let access = Access {
+            capabilities: &grants,
+            secrets: &secrets,
+            masker: &masker,
+            mode: Mode::Effect,
+            root: Path::new(""),
+            pool: &Arc::default(),
+        };
         let mut request = Request::new("POST", self.notify.url.value.clone());
         request.headers = vec![("content-type".into(), "application/json".into()), ("user-agent".into(), "relrun".into())];
         if let Some(key) = key {
@@ -145,7 +153,7 @@ impl Letter {
 
     fn grant(&self) -> Capability {
         let methods = BTreeSet::from(["POST".to_owned()]);
-        Capability::Http(HttpGrant { origin: self.notify.origin.clone(), methods, private: self.notify.private })
+        Capability::Http(HttpGrant { origin: self.notify.origin.clone(), methods, private: self.notify.private, tls: HttpTls::default() })
     }
 }
 

@@ -48,9 +48,12 @@ pub(crate) fn read(workspace: &Workspace, prepared: &Prepared, wanted: &dyn Fn(N
 fn needed<'p>(prepared: &'p Prepared, wanted: &dyn Fn(NodeId) -> bool) -> BTreeSet<&'p str> {
     let nodes = prepared.graph.topological().filter(|&node| wanted(node));
     let capabilities = nodes.flat_map(|node| &prepared.nodes[node.index()].capabilities);
-    let names =
-        capabilities.filter_map(|capability| if let Capability::Secret(secret) = capability { Some(secret.name.as_str()) } else { None });
-    names.collect()
+    let name = |capability: &'p Capability| match capability {
+        Capability::Secret(secret) => Some(secret.name.as_str()),
+        Capability::Http(http) => http.tls.key.as_deref(),
+        _ => None,
+    };
+    capabilities.filter_map(name).collect()
 }
 
 /// Reads one secret; a file is relative to a directory.

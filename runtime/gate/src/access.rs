@@ -1,10 +1,12 @@
 //! What one call of one step may do at the gate: the only place that compares a request with the grants.
 
-use crate::{GateError, Masker, Secrets};
+use crate::{GateError, Masker, Pool, Secrets};
 use hmac::{Hmac, Mac};
 use http::Method;
-use relrun_manifest::{Capability, HttpGrant, Origin, SecretGrant, SecretTarget};
+use relrun_manifest::{Capability, HttpGrant, HttpTls, Origin, SecretGrant, SecretTarget};
 use sha2::Sha256;
+use std::path::Path;
+use std::sync::Arc;
 use url::{Host, Url};
 
 /// Whether a call may change what it reaches.
@@ -27,6 +29,10 @@ pub struct Access<'a> {
     pub masker: &'a Masker,
     /// Whether the call may change anything.
     pub mode: Mode,
+    /// What the files of grants are relative to.
+    pub root: &'a Path,
+    /// The connections that this call may use again.
+    pub pool: &'a Arc<Pool>,
 }
 
 /// A secret for a command.
@@ -47,9 +53,16 @@ pub(crate) struct Target {
     pub(crate) host: Host<String>,
     /// Whether a grant lets it be a private address.
     pub(crate) private: bool,
+    /// The grant's own TLS.
+    pub(crate) tls: HttpTls,
 }
 
 impl<'a> Access<'a> {
+    /// Returns the key of a client's certificate. The grant that names it is what lets it be used, for its own origin alone.
+    pub(crate) fn client_key(&self, name: &str) -> Result<&'a str, GateError> {
+        self.value(name)
+    }
+
     /// Finds a secret by its name: missing where the manifest has none, denied where no grant of any kind names it.
     pub fn secret(&self, name: &str) -> Result<(), GateError> {
         self.granted_secret(name, |_| true, || format!("secret \"{name}\" to=\"https://…\"")).map(drop)
@@ -95,13 +108,16 @@ impl<'a> Access<'a> {
             return Err(GateError::denied(format!("{method} may change {}: only GET and HEAD are let through here", self.show(url))));
         }
         let (origin, host) = origin_of(url).map_err(|message| GateError::invalid(format!("{}: {message}", self.show(url))))?;
-        let (mut covered, mut private) = (false, false);
+        let (mut covered, mut private, mut tls) = (false, false, HttpTls::default());
         for grant in self.http_grants().filter(|grant| grant.origin.covers(&origin) && grant.methods.contains(method.as_str())) {
             covered = true;
             private |= grant.private;
+            if tls.is_usual() {
+                tls = grant.tls.clone();
+            }
         }
         if covered {
-            return Ok(Target { origin, host, private });
+            return Ok(Target { origin, host, private, tls });
         }
         let help = format!("add `http \"{origin}\" methods=\"{method}\"` to the step's `grant` block");
         Err(GateError::denied(format!("no grant covers {method} {}", self.show(url))).with_help(help))

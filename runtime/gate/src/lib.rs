@@ -1,8 +1,8 @@
 //! What leaves the sandbox: HTTP through one gate, secrets as handles, masking.
 //!
 //! Every byte that a step sends over HTTP goes through [`Gate`], whichever interface the plugin speaks; [`Access`] alone compares it with
-//! the grants; [`Masker`] stands in front of whatever is kept or printed. This room never reads the environment (proxy variables are
-//! ignored) and never logs a secret, a header's value, or a query.
+//! the grants; [`Masker`] stands in front of whatever is kept or printed. This room never reads the environment (proxies are given
+//! to it) and never logs a secret, a header's value, or a query.
 
 mod access;
 mod address;
@@ -15,8 +15,8 @@ pub use access::{Access, CommandSecret, Mode};
 pub use address::{Reach, reach};
 pub use error::{GateError, GateErrorKind};
 pub use gate::{
-    BasicAuth, Body, BoxError, Gate, GateBody, GateOptions, Identity, Lookup, Peer, PeerOptions, PeerRequest, Request, Resolve, Response,
-    SecretHeader, SystemResolver, Timeouts,
+    BasicAuth, Body, BoxError, Gate, GateBody, GateOptions, Identity, Lookup, Peer, PeerOptions, PeerRequest, Pool, Proxies, Request,
+    Resolve, Response, SecretHeader, SystemResolver, Timeouts,
 };
 pub use mask::{MASK, Masker, StreamMasker};
 pub use secrets::Secrets;

@@ -5,12 +5,13 @@ use crate::error::CallError;
 use crate::stop::StopSignal;
 use crate::words::Words;
 use crate::{CallLimits, Context, Invocation, Level, LineSource, Operation, StepDirs, StepSink, TargetMark};
-use relrun_gate::{Access, GateError, GateErrorKind, Masker};
+use relrun_gate::{Access, GateError, GateErrorKind, Masker, Pool};
 use relrun_ledger::{Digest, Failure, StepKind};
 use relrun_manifest::{Capability, HostDecl};
 use relrun_store::BlobStore;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,6 +34,8 @@ pub(crate) struct Attempt {
     pub(crate) stop: Arc<StopSignal>,
     /// Its folders and trees; a `describe` or `resolve` has none.
     pub(crate) files: Option<Files>,
+    /// The connections that it may use again.
+    pool: Arc<Pool>,
     used: Mutex<HashSet<String>>,
 }
 
@@ -113,6 +116,7 @@ impl Attempt {
                 images: tokio::sync::Mutex::default(),
                 work: tokio::sync::OnceCell::new(),
             }),
+            pool: Arc::default(),
             used: Mutex::default(),
         }
     }
@@ -135,6 +139,7 @@ impl Attempt {
             sink,
             stop: Arc::new(StopSignal::new()),
             files: None,
+            pool: Arc::default(),
             used: Mutex::default(),
         }
     }
@@ -180,7 +185,8 @@ impl Attempt {
     /// Returns what this attempt may do at the gate.
     pub(crate) fn access(&self) -> Access<'_> {
         let mode = if self.mode == Mode::Full { relrun_gate::Mode::Effect } else { relrun_gate::Mode::ReadOnly };
-        Access { capabilities: &self.capabilities, secrets: &self.secrets, masker: &self.masker, mode }
+        let root = self.files.as_ref().map_or(Path::new(""), |files| files.dirs.work_tree.as_path());
+        Access { capabilities: &self.capabilities, secrets: &self.secrets, masker: &self.masker, mode, root, pool: &self.pool }
     }
 
     /// Says a gate's error to the plugin, and records a denial.

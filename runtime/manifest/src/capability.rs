@@ -84,6 +84,26 @@ pub struct HttpGrant {
     pub methods: BTreeSet<String>,
     /// `private=true`: the origin may resolve to a loopback, private, link-local or metadata address.
     pub private: bool,
+    /// `ca=`, `cert=` and `key=`: how the origin is known, and who asks there.
+    pub tls: HttpTls,
+}
+
+/// The TLS of one grant. Files are relative to the manifest's directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HttpTls {
+    /// A PEM file of authorities that count for this origin, in place of the public ones.
+    pub ca: Option<String>,
+    /// A PEM file with the client's certificate.
+    pub cert: Option<String>,
+    /// The secret that is its key, in PEM.
+    pub key: Option<String>,
+}
+
+impl HttpTls {
+    /// Returns whether nothing is said of it.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Scheme, host and port.

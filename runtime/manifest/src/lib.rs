@@ -21,8 +21,8 @@ mod version;
 mod wanted;
 
 pub use capability::{
-    ArgPattern, Capability, CapabilityError, Confine, HttpGrant, Missing, MissingBecause, Origin, RunGrant, SecretGrant, SecretTarget,
-    effective,
+    ArgPattern, Capability, CapabilityError, Confine, HttpGrant, HttpTls, Missing, MissingBecause, Origin, RunGrant, SecretGrant,
+    SecretTarget, effective,
 };
 pub use config::{ConfigSchema, SchemaError, Shaped, check, shape};
 pub use dependency::{BadProvider, Consumes, Depends, Output, ProviderName, Provides};

@@ -1,5 +1,6 @@
 //! An answer whose body is pulled: capped in size and time, and cut off when it is dropped.
 
+use super::pool::{Link, Pool};
 use super::wire::wire_error;
 use crate::GateError;
 use bytes::Bytes;
@@ -10,10 +11,10 @@ use hyper::body::Incoming;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
-use tokio_util::task::AbortOnDropHandle;
 
 /// What a body is held to.
 #[derive(Clone, Debug)]
@@ -25,21 +26,27 @@ pub(super) struct Watch {
 }
 
 /// The body of an answer.
-#[derive(Debug)]
 pub struct GateBody {
     incoming: Incoming,
     watch: Watch,
     timer: Pin<Box<Sleep>>,
     got: u64,
     ended: bool,
-    /// The connection ends with the body.
-    _connection: AbortOnDropHandle<()>,
+    /// The connection. It ends with the body, unless the body was read to its end.
+    link: Option<(Link, Arc<Pool>)>,
 }
 
 impl GateBody {
-    pub(super) fn new(incoming: Incoming, watch: Watch, connection: AbortOnDropHandle<()>) -> Self {
+    pub(super) fn new(incoming: Incoming, watch: Watch, link: (Link, Arc<Pool>)) -> Self {
         let timer = Box::pin(tokio::time::sleep_until(watch.next()));
-        Self { incoming, watch, timer, got: 0, ended: false, _connection: connection }
+        Self { incoming, watch, timer, got: 0, ended: false, link: Some(link) }
+    }
+
+    /// Leaves the connection to the next request.
+    fn release(&mut self) {
+        if let Some((link, pool)) = self.link.take() {
+            pool.give(link);
+        }
     }
 
     fn accept(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, GateError> {
@@ -50,6 +57,21 @@ impl GateBody {
         let next = self.watch.next();
         self.timer.as_mut().reset(next);
         Ok(frame)
+    }
+}
+
+impl std::fmt::Debug for GateBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GateBody").field("watch", &self.watch).field("got", &self.got).finish_non_exhaustive()
+    }
+}
+
+impl Drop for GateBody {
+    fn drop(&mut self) {
+        // An answer without a body may never be read.
+        if self.incoming.is_end_stream() {
+            self.release();
+        }
     }
 }
 
@@ -70,7 +92,10 @@ impl Body for GateBody {
             return Poll::Ready(None);
         }
         let result = match Pin::new(&mut this.incoming).poll_frame(context) {
-            Poll::Ready(None) => None,
+            Poll::Ready(None) => {
+                this.release();
+                None
+            }
             Poll::Ready(Some(Ok(frame))) => Some(this.accept(frame)),
             Poll::Ready(Some(Err(error))) => Some(Err(wire_error(&error, &this.watch.shown))),
             Poll::Pending => {

@@ -1,7 +1,10 @@
 //! A connection to a checked address: TCP, then TLS against the name.
 
+use super::pool::Pool;
+use super::proxy::Proxy;
 use crate::GateError;
-use crate::access::Target;
+use crate::access::{Access, Target};
+use relrun_manifest::HttpTls;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -74,6 +77,29 @@ fn parsed(identity: &Identity) -> Result<(Vec<CertificateDer<'static>>, PrivateK
     Ok((chain, key))
 }
 
+/// Prepares the TLS of a grant that has its own: an authority that counts alone, or who the client is.
+pub(super) fn own_tls(own: &HttpTls, access: &Access<'_>, ca_files: &[PathBuf]) -> Result<TlsConnector, GateError> {
+    let read = |what: &str, path: &str| {
+        std::fs::read(access.root.join(path)).map_err(|error| GateError::missing(format!("failed to read {what} in {path}: {error}")))
+    };
+    let roots = match &own.ca {
+        None => authorities(ca_files)?,
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            add_authorities(&read("the authorities", path)?, path, &mut roots)?;
+            roots
+        }
+    };
+    let identity = match (&own.cert, &own.key) {
+        (Some(path), Some(key)) => Some(Identity {
+            certificate: read("the client's certificate", path)?,
+            key: Zeroizing::new(access.client_key(key)?.as_bytes().to_vec()),
+        }),
+        _ => None,
+    };
+    tls(roots, identity.as_ref())
+}
+
 /// Adds the certificates of a PEM text.
 pub(super) fn add_authorities(bytes: &[u8], shown: &str, roots: &mut RootCertStore) -> Result<(), GateError> {
     let mut count = 0;
@@ -94,16 +120,26 @@ pub(super) struct Route<'a> {
     pub(super) tls: &'a TlsConnector,
     /// The name in the server's certificate, where it is not the address's.
     pub(super) server_name: Option<ServerName<'static>>,
+    /// The connections that may be used again.
+    pub(super) pool: &'a Arc<Pool>,
 }
 
-/// Connects to the first of the addresses that answers.
-pub(super) async fn connect(route: &Route<'_>, addresses: &[SocketAddr]) -> Result<(Box<dyn Transport>, SocketAddr), GateError> {
+/// Connects to the first of the addresses that answers: the target's, or its proxy's.
+pub(super) async fn connect(
+    route: &Route<'_>,
+    proxy: Option<&Proxy>,
+    addresses: &[SocketAddr],
+) -> Result<(Box<dyn Transport>, SocketAddr), GateError> {
     let target = &route.target;
-    let (stream, address) = dial(target, addresses).await?;
+    let (stream, address) = dial(proxy.map_or(target, |proxy| &proxy.target), addresses).await?;
     let _ = stream.set_nodelay(true);
     if target.origin.scheme == "http" {
         return Ok((Box::new(stream), address));
     }
+    let stream: Box<dyn Transport> = match proxy {
+        Some(proxy) => Box::new(proxy.tunnel(stream, &target.origin).await?),
+        None => Box::new(stream),
+    };
     let name = route.server_name.clone().map_or_else(|| server_name(&target.host), Ok)?;
     let stream = route.tls.connect(name, stream).await.map_err(|error| tls_error(target, &error))?;
     Ok((Box::new(stream), address))

@@ -1,8 +1,11 @@
-//! HTTP through one gate: checked, resolved once, pinned, capped. One connection a request; nothing is shared between steps but TLS tickets.
+//! HTTP through one gate: checked, resolved once, pinned, capped. A step uses its own connections again; nothing is shared between steps but TLS
+//! tickets.
 
 mod body;
 mod connect;
 mod peer;
+mod pool;
+mod proxy;
 mod redirect;
 mod request;
 mod resolve;
@@ -11,6 +14,8 @@ mod wire;
 pub use body::{GateBody, Response};
 pub use connect::Identity;
 pub use peer::{Peer, PeerOptions, PeerRequest};
+pub use pool::Pool;
+pub use proxy::Proxies;
 pub use request::{BasicAuth, Body, Request, SecretHeader};
 pub use resolve::{Lookup, Resolve, SystemResolver};
 
@@ -40,6 +45,8 @@ pub struct GateOptions {
     pub max_body: u64,
     /// Bytes of a request's headers, and of an answer's.
     pub max_headers: usize,
+    /// The proxies of this machine.
+    pub proxies: Proxies,
     /// Who turns names into addresses.
     pub resolver: Arc<dyn Resolve>,
 }
@@ -52,6 +59,7 @@ impl Default for GateOptions {
             total_timeout: Duration::from_mins(10),
             max_body: 4 << 30,
             max_headers: 64 << 10,
+            proxies: Proxies::default(),
             resolver: Arc::new(SystemResolver),
         }
     }

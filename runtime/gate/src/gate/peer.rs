@@ -4,14 +4,17 @@
 
 use super::body::Response;
 use super::connect::{self, Identity, Route};
+use super::pool::Pool;
 use super::request::{Draft, Request};
 use super::{Gate, Timeouts};
 use crate::access::{Target, origin_of};
 use crate::{GateError, GateOptions};
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
+use relrun_manifest::HttpTls;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
+use std::sync::Arc;
 use tokio_rustls::TlsConnector;
 use url::Url;
 use zeroize::Zeroizing;
@@ -35,6 +38,8 @@ pub struct Peer {
     target: Target,
     tls: TlsConnector,
     server_name: Option<ServerName<'static>>,
+    /// Who asks there is always the same.
+    pool: Arc<Pool>,
 }
 
 /// A request to a peer.
@@ -65,7 +70,8 @@ impl Peer {
         let server_name = options.server_name.clone().map(ServerName::try_from).transpose();
         Ok(Self {
             // Where it is was decided by whoever set up this machine: a private address is what a cluster usually has.
-            target: Target { origin, host, private: true },
+            target: Target { origin, host, private: true, tls: HttpTls::default() },
+            pool: Arc::default(),
             tls: connect::tls(roots, options.identity.as_ref())?,
             server_name: server_name.map_err(|_| GateError::invalid("the server's name is no name for TLS"))?,
             base,
@@ -105,7 +111,7 @@ impl Gate {
             value.set_sensitive(true);
             outgoing.headers.insert(AUTHORIZATION, value);
         }
-        let route = Route { target: peer.target.clone(), tls: &peer.tls, server_name: peer.server_name.clone() };
+        let route = Route { target: peer.target.clone(), tls: &peer.tls, server_name: peer.server_name.clone(), pool: &peer.pool };
         let (response, remote) = self.carry(outgoing, &route, shown.into(), timeouts, deadline).await?;
         Ok(Response::new(response, remote))
     }

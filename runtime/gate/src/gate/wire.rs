@@ -2,21 +2,25 @@
 
 use super::body::{GateBody, Watch};
 use super::connect::Route;
+use super::pool::{Goal, Link};
+use super::proxy::Proxy;
 use super::{BoxError, Gate, Timeouts, connect, resolve};
 use crate::{Access, GateError};
 use bytes::Bytes;
 use futures::TryFutureExt;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
-use url::Url;
+use url::{Host, Url};
 
 /// The lowest buffer that hyper takes.
 const MIN_HEADER_BUFFER: usize = 8 << 10;
@@ -24,7 +28,7 @@ const MIN_HEADER_BUFFER: usize = 8 << 10;
 const MAX_HEADER_COUNT: usize = 256;
 
 /// Headers that are the connection's own, never a guest's.
-const OWN: [HeaderName; 8] = [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+const OWN: [HeaderName; 8] = [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 const OWN_BY_NAME: [&str; 3] = ["keep-alive", "proxy-connection", "proxy-authorization"];
 
 /// A request as it goes out.
@@ -63,7 +67,9 @@ impl Gate {
     ) -> Result<(Response<GateBody>, SocketAddr), GateError> {
         let shown = access.show(&outgoing.url);
         let target = access.check(&outgoing.method, &outgoing.url)?;
-        self.carry(outgoing, &Route { target, tls: &self.tls, server_name: None }, shown, timeouts, deadline).await
+        let own = if target.tls.is_usual() { None } else { Some(connect::own_tls(&target.tls, access, &self.options.ca_files)?) };
+        let route = Route { target, tls: own.as_ref().unwrap_or(&self.tls), server_name: None, pool: access.pool };
+        self.carry(outgoing, &route, shown, timeouts, deadline).await
     }
 
     /// Does one exchange that was checked.
@@ -75,13 +81,26 @@ impl Gate {
         timeouts: Timeouts,
         deadline: Instant,
     ) -> Result<(Response<GateBody>, SocketAddr), GateError> {
-        let request = self.build(outgoing)?;
+        let proxy = self.options.proxies.of(&route.target)?;
+        let request = self.build(outgoing, proxy.as_ref().filter(|_| route.target.origin.scheme == "http"))?;
         let connect = timeouts.connect.map_or(self.options.connect_timeout, |asked| asked.min(self.options.connect_timeout));
-        let (stream, address) = within(Some(connect), deadline, &format!("the connection to {}", route.target.origin), async {
-            let addresses = resolve::addresses(&*self.options.resolver, &route.target).await?;
-            connect::connect(route, &addresses).await
-        })
-        .await?;
+        let (opening, answering) = (format!("the connection to {}", route.target.origin), format!("the answer of {shown}"));
+        let addresses = within(Some(connect), deadline, &opening, self.addresses(route, proxy.as_ref())).await?;
+        let watch = Watch { shown: shown.clone(), deadline, idle: timeouts.between_bytes, max: self.options.max_body };
+        let goal = Goal { origin: route.target.origin.clone(), tls: route.target.tls.clone() };
+        // Only what may be asked twice goes over a connection that the other side may be about to close.
+        let is_bare = http_body::Body::is_end_stream(request.body());
+        let again = (is_bare && matches!(*request.method(), Method::GET | Method::HEAD)).then(|| empty_copy(&request));
+        if let Some(copy) = again
+            && let Some(mut link) = route.pool.take(&goal, &addresses).await
+        {
+            let sent = within(timeouts.first_byte, deadline, &answering, async { Ok(link.sender.send_request(copy).await) }).await?;
+            if let Ok(response) = sent {
+                let address = link.address;
+                return Ok((response.map(|body| GateBody::new(body, watch, (link, Arc::clone(route.pool)))), address));
+            }
+        }
+        let (stream, address) = within(Some(connect), deadline, &opening, connect::connect(route, proxy.as_ref(), &addresses)).await?;
         let sending = async {
             let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
                 .max_buf_size(self.options.max_headers.max(MIN_HEADER_BUFFER))
@@ -92,29 +111,51 @@ impl Gate {
                 // Its error comes out at the sender, or in the body.
                 let _ = connection.await;
             }));
-            Ok((sender.send_request(request).await?, task))
+            Ok((sender.send_request(request).await?, Link { goal, address, sender, task }))
         };
         let sending = sending.map_err(|error: hyper::Error| wire_error(&error, &shown));
-        let (response, task) = within(timeouts.first_byte, deadline, &format!("the answer of {shown}"), sending).await?;
-        let watch = Watch { shown, deadline, idle: timeouts.between_bytes, max: self.options.max_body };
-        Ok((response.map(|body| GateBody::new(body, watch, task)), address))
+        let (response, link) = within(timeouts.first_byte, deadline, &answering, sending).await?;
+        Ok((response.map(|body| GateBody::new(body, watch, (link, Arc::clone(route.pool)))), address))
     }
 
-    fn build(&self, outgoing: Outgoing) -> Result<http::Request<UnsyncBoxBody<Bytes, BoxError>>, GateError> {
+    /// Looks up whom the connection is made to, and checks the addresses: the target's, or its proxy's.
+    async fn addresses(&self, route: &Route<'_>, proxy: Option<&Proxy>) -> Result<Vec<SocketAddr>, GateError> {
+        let Some(proxy) = proxy else { return resolve::addresses(&*self.options.resolver, &route.target).await };
+        if !matches!(route.target.host, Host::Domain(_)) {
+            resolve::addresses(&*self.options.resolver, &route.target).await?;
+        }
+        resolve::addresses(&*self.options.resolver, &proxy.target).await
+    }
+
+    fn build(&self, outgoing: Outgoing, proxy: Option<&Proxy>) -> Result<http::Request<UnsyncBoxBody<Bytes, BoxError>>, GateError> {
         let Outgoing { method, url, mut headers, body } = outgoing;
         let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if size + url.as_str().len() > self.options.max_headers {
             return Err(GateError::invalid(format!("the request's headers are larger than {} bytes", self.options.max_headers)));
         }
         headers.insert(HOST, host_header(&url)?);
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        if let Some(value) = proxy.and_then(Proxy::authorization) {
+            headers.insert(PROXY_AUTHORIZATION, value.clone());
+        }
         let mut request = http::Request::new(body);
         *request.method_mut() = method;
         *request.headers_mut() = headers;
-        let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        // A proxy in plain HTTP is told the whole address.
+        let from = if proxy.is_some() { url::Position::BeforeScheme } else { url::Position::BeforePath };
+        let path = &url[from..url::Position::AfterQuery];
         *request.uri_mut() = path.parse().map_err(|_| GateError::invalid("the address's path is not valid"))?;
         Ok(request)
     }
+}
+
+/// Returns a request like it, without a body.
+fn empty_copy(request: &http::Request<UnsyncBoxBody<Bytes, BoxError>>) -> http::Request<UnsyncBoxBody<Bytes, BoxError>> {
+    let mut copy = http::Request::new(BodyExt::boxed_unsync(Empty::new().map_err(BoxError::from)));
+    request.method().clone_into(copy.method_mut());
+    request.uri().clone_into(copy.uri_mut());
+    request.headers().clone_into(copy.headers_mut());
+    copy.headers_mut().remove(CONTENT_LENGTH);
+    copy
 }
 
 fn host_header(url: &Url) -> Result<HeaderValue, GateError> {

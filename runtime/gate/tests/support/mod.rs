@@ -2,10 +2,11 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use relrun_gate::{Access, Gate, GateError, GateOptions, Lookup, Masker, Mode, Request, Resolve, Response, Secrets};
-use relrun_manifest::{Capability, HttpGrant, Origin, SecretGrant, SecretTarget};
+use relrun_gate::{Access, Gate, GateError, GateOptions, Lookup, Masker, Mode, Pool, Request, Resolve, Response, Secrets};
+use relrun_manifest::{Capability, HttpGrant, HttpTls, Origin, SecretGrant, SecretTarget};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -146,6 +147,7 @@ pub(crate) struct World {
     pub(crate) masker: Masker,
     pub(crate) mode: Mode,
     pub(crate) options: GateOptions,
+    pub(crate) pool: Arc<Pool>,
 }
 
 impl World {
@@ -153,12 +155,17 @@ impl World {
         let values: BTreeMap<String, String> = secrets.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         let secrets = Secrets::new(values);
         let masker = Masker::new(&secrets).expect("these secrets can be masked");
-        Self { capabilities: Vec::new(), secrets, masker, mode: Mode::Effect, options: GateOptions::default() }
+        Self { capabilities: Vec::new(), secrets, masker, mode: Mode::Effect, options: GateOptions::default(), pool: Arc::default() }
     }
 
     pub(crate) fn grant(mut self, scheme: &str, host: &str, port: u16, methods: &str, private: bool) -> Self {
         let methods = methods.split(' ').map(str::to_owned).collect();
-        self.capabilities.push(Capability::Http(HttpGrant { origin: origin(scheme, host, port), methods, private }));
+        self.capabilities.push(Capability::Http(HttpGrant {
+            origin: origin(scheme, host, port),
+            methods,
+            private,
+            tls: HttpTls::default(),
+        }));
         self
     }
 
@@ -178,7 +185,14 @@ impl World {
     }
 
     pub(crate) fn access(&self) -> Access<'_> {
-        Access { capabilities: &self.capabilities, secrets: &self.secrets, masker: &self.masker, mode: self.mode }
+        Access {
+            capabilities: &self.capabilities,
+            secrets: &self.secrets,
+            masker: &self.masker,
+            mode: self.mode,
+            root: Path::new("/"),
+            pool: &self.pool,
+        }
     }
 
     pub(crate) fn gate(&self) -> Gate {

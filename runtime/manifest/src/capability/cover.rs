@@ -115,7 +115,9 @@ impl Capability {
     fn held_by(&self, grant: &Self) -> Self {
         match (self, grant) {
             (Self::Run(asked), Self::Run(granted)) => Self::Run(RunGrant { argv: asked.argv.clone(), ..granted.clone() }),
-            (Self::Http(asked), Self::Http(granted)) => Self::Http(HttpGrant { private: granted.private, ..asked.clone() }),
+            (Self::Http(asked), Self::Http(granted)) => {
+                Self::Http(HttpGrant { private: granted.private, tls: granted.tls.clone(), ..asked.clone() })
+            }
             _ => self.clone(),
         }
     }

@@ -64,7 +64,15 @@ fn write_http(http: &HttpGrant, f: &mut Formatter<'_>) -> fmt::Result {
     if methods != ["GET", "HEAD"] {
         write!(f, " methods={}", Quoted(&methods.join(" ")))?;
     }
-    if http.private { f.write_str(" private=#true") } else { Ok(()) }
+    if http.private {
+        f.write_str(" private=#true")?;
+    }
+    for (name, value) in [("ca", &http.tls.ca), ("cert", &http.tls.cert), ("key", &http.tls.key)] {
+        if let Some(value) = value {
+            write!(f, " {name}={}", Quoted(value))?;
+        }
+    }
+    Ok(())
 }
 
 fn write_secret(secret: &SecretGrant, f: &mut Formatter<'_>) -> fmt::Result {

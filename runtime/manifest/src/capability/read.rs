@@ -1,7 +1,7 @@
 //! Capability lines into capabilities: of `grant` and `allow` blocks, and of plugins' `resolve`.
 
 use super::cover::normal_path;
-use super::{ArgPattern, Capability, Confine, HttpGrant, Origin, RunGrant, SecretGrant, SecretTarget};
+use super::{ArgPattern, Capability, Confine, HttpGrant, HttpTls, Origin, RunGrant, SecretGrant, SecretTarget};
 use crate::parse::form;
 use crate::parse::tree::{self, Node, Read};
 use crate::parse::words::CAPABILITIES;
@@ -122,7 +122,25 @@ fn read_http(node: &Node, out: &mut Vec<Mistake>) -> Option<HttpGrant> {
         None => Some(["GET", "HEAD"].map(str::to_owned).into()),
         Some(words) => read_methods(&words, out),
     };
-    Some(HttpGrant { origin: origin?, methods: methods?, private: node.prop_bool("private").unwrap_or(false) })
+    let text = |name: &str| node.prop_text(name);
+    let (ca, cert, key) = (text("ca"), text("cert"), text("key"));
+    if let Some(alone) = cert.as_ref().xor(key.as_ref()) {
+        wrong(
+            out,
+            alone.span,
+            "a client's certificate goes with its key",
+            "write both: `cert=\"client.pem\"`, a file, and `key=\"NAME\"`, the secret that is its key",
+        );
+        return None;
+    }
+    let origin = origin?;
+    if let (Some(given), "http") = (ca.as_ref().or(cert.as_ref()), origin.scheme.as_str()) {
+        wrong(out, given.span, "there is no TLS with an `http` origin", "write the origin with `https://`, or leave this out");
+        return None;
+    }
+    let plain = |text: Option<Spanned<String>>| text.map(|text| text.value);
+    let tls = HttpTls { ca: plain(ca), cert: plain(cert), key: plain(key) };
+    Some(HttpGrant { origin, methods: methods?, private: node.prop_bool("private").unwrap_or(false), tls })
 }
 
 fn read_methods(words: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<BTreeSet<String>> {

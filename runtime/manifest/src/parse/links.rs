@@ -130,8 +130,13 @@ fn check_step(step: &Step, parts: &Parts, bundled: &[&str], out: &mut Vec<Mistak
         }));
     }
     for grant in &step.grants {
-        if let crate::Capability::Secret(secret) = &grant.value {
-            check_name(&Spanned::new(secret.name.clone(), grant.span), &declared.secrets, "secret", out);
+        let secret = match &grant.value {
+            crate::Capability::Secret(secret) => Some(&secret.name),
+            crate::Capability::Http(http) => http.tls.key.as_ref(),
+            _ => None,
+        };
+        if let Some(name) = secret {
+            check_name(&Spanned::new(name.clone(), grant.span), &declared.secrets, "secret", out);
         }
     }
 }

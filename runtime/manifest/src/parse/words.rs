@@ -219,7 +219,7 @@ static HTTP: Word = word(
     "http",
     Many,
     one("an origin"),
-    &[prop("methods", Text), prop("private", Bool)],
+    &[prop("methods", Text), prop("private", Bool), prop("ca", Text), prop("cert", Text), prop("key", Text)],
     No,
     r#"http "https://api.example.com" methods="GET POST""#,
 );

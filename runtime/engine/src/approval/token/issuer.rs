@@ -7,10 +7,11 @@ use crate::Workspace;
 use crate::command::TokenFrom;
 use jsonwebtoken::jwk::Jwk;
 use relrun_gate::{Access, Gate, GateOptions, Masker, Mode, Request, Secrets};
-use relrun_manifest::{Approvers, Capability, HttpGrant, Origin, TokenRule};
+use relrun_manifest::{Approvers, Capability, HttpGrant, HttpTls, Origin, TokenRule};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -79,13 +80,20 @@ async fn get(ca_files: &[PathBuf], url: &Url, private: bool, bearer: Option<&str
     let origin = Origin::parse(&url.origin().ascii_serialization())?;
     let shown = format!("{origin}{}", url.path());
     let failed = |error: relrun_gate::GateError| format!("{shown} cannot be asked: {error}");
-    let grant = Capability::Http(HttpGrant { origin, methods: BTreeSet::from(["GET".to_owned()]), private });
+    let grant = Capability::Http(HttpGrant { origin, methods: BTreeSet::from(["GET".to_owned()]), private, tls: HttpTls::default() });
     let (secrets, grants) = (Secrets::default(), [grant]);
     let masker = Masker::new(&secrets).map_err(failed)?;
     let options =
         GateOptions { ca_files: ca_files.to_vec(), connect_timeout: ONE, total_timeout: ONE, max_body: LARGEST, ..GateOptions::default() };
     let gate = Gate::new(options).map_err(failed)?;
-    let access = Access { capabilities: &grants, secrets: &secrets, masker: &masker, mode: Mode::ReadOnly };
+    let access = Access {
+        capabilities: &grants,
+        secrets: &secrets,
+        masker: &masker,
+        mode: Mode::ReadOnly,
+        root: Path::new(""),
+        pool: &Arc::default(),
+    };
     let mut request = Request::new("GET", url.as_str());
     request.headers = vec![("accept".into(), "application/json".into()), ("user-agent".into(), "relrun".into())];
     request.headers.extend(bearer.map(|bearer| ("authorization".to_owned(), format!("Bearer {bearer}"))));
