@@ -28,7 +28,7 @@ const MIN_HEADER_BUFFER: usize = 8 << 10;
 const MAX_HEADER_COUNT: usize = 256;
 
 /// Headers that are the connection's own, never a guest's.
-const OWN: [HeaderName; 8] = [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+const OWN: [HeaderName; 9] = [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 const OWN_BY_NAME: [&str; 3] = ["keep-alive", "proxy-connection", "proxy-authorization"];
 
 /// A request as it goes out.
