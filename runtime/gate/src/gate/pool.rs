@@ -34,7 +34,8 @@ pub(super) struct Link {
     pub(super) goal: Goal,
     pub(super) address: SocketAddr,
     pub(super) sender: SendRequest<UnsyncBoxBody<Bytes, BoxError>>,
-    pub(super) task: AbortOnDropHandle<()>,
+    // Held for its drop: the connection ends with it.
+    pub(super) _task: AbortOnDropHandle<()>,
 }
 
 impl Pool {

@@ -28,7 +28,7 @@ const MIN_HEADER_BUFFER: usize = 8 << 10;
 const MAX_HEADER_COUNT: usize = 256;
 
 /// Headers that are the connection's own, never a guest's.
-const OWN: [HeaderName; 9] = [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+const OWN: [HeaderName; 8] = [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 const OWN_BY_NAME: [&str; 3] = ["keep-alive", "proxy-connection", "proxy-authorization"];
 
 /// A request as it goes out.
@@ -111,7 +111,7 @@ impl Gate {
                 // Its error comes out at the sender, or in the body.
                 let _ = connection.await;
             }));
-            Ok((sender.send_request(request).await?, Link { goal, address, sender, task }))
+            Ok((sender.send_request(request).await?, Link { goal, address, sender, _task: task }))
         };
         let sending = sending.map_err(|error: hyper::Error| wire_error(&error, &shown));
         let (response, link) = within(timeouts.first_byte, deadline, &answering, sending).await?;
