@@ -8,7 +8,7 @@ use serde_json::json;
 #[tokio::test]
 async fn it_says_what_it_is_and_needs() {
     let found = HOST.describe(&source()).await.expect("describes");
-    assert_eq!((found.name.as_str(), found.version.as_str(), found.world.as_str()), ("test", "0.1.0", "0.1.0"));
+    assert_eq!((found.name.as_str(), found.version.as_str(), found.world.as_str()), ("test", "0.1.0", "0.1.1"));
     assert_eq!(found.config_schema["properties"]["argv"]["type"], "array");
     let needs = HOST.resolve(&source(), &json!({ "kind": "pure", "needs": ["run \"make\" \"*\""] })).await.expect("resolves");
     assert_eq!((needs.kind, needs.idempotent), (StepKind::Pure, true));
