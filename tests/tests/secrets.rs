@@ -20,8 +20,8 @@ echo "raw $TOKEN"
 echo "raw $TOKEN" >&2
 printf 'split %s' "$(printf %s "$TOKEN" | cut -c1-9)"; sleep 0.05; printf '%s\n' "$(printf %s "$TOKEN" | cut -c10-)"
 printf 'base64 '; printf %s "$TOKEN" | base64 -w0; echo
-echo 'url pl4nted%20%22s3cret%22%2Fwith%2Bwhat%26is%3Descaped'
-echo 'json {"a":"pl4nted \"s3cret\"/with+what&is=escaped"}'
+echo 'url pl4nted%20%22s3c''ret%22%2Fwith%2Bwhat%26is%3Descaped'
+echo 'json {"a":"pl4nted \"s3c''ret\"/with+what&is=escaped"}'
 [ "$1" != fail ] || exit 3
 "#;
 
