@@ -1,0 +1,93 @@
+"""The component's exports: each hands its texts to the operations and turns the answer into the world's types.
+
+Imported by what `relrun plugin build` makes of a plugin, after the plugin's own module.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from componentize_py_types import Err
+from wit_world.imports import types
+
+from . import _host, _operations
+from ._component_host import ComponentHost, clean, error_to
+from .errors import Error
+from .log import Handler
+from .plugin import Change, Drifted, Health, Intact, exported
+
+T = TypeVar("T")
+
+_host.use(ComponentHost())
+logging.basicConfig(level=logging.DEBUG, handlers=[Handler()], format="%(message)s")
+
+_plugin = exported()()
+
+
+def _answered(call: Callable[[], T]) -> T:
+    """Runs an operation; what it raises becomes the error case that the host reads."""
+    try:
+        return _operations.guarded(call)
+    except Error as error:
+        failed = Err(error_to(error))
+    raise failed
+
+
+def _outcome(answer: _operations.Answer) -> types.Outcome:
+    return types.Outcome(clean(answer.summary), answer.outputs, answer.receipt)
+
+
+def _recovery(found: _operations.Found) -> Any:
+    if found.answer is not None:
+        return types.Recovery_Done(_outcome(found.answer))
+    return types.Recovery_NotDone() if found.receipt is None else types.Recovery_Partly(found.receipt)
+
+
+def _change(change: Change) -> types.Change:
+    return types.Change(clean(change.summary), None if change.detail is None else clean(change.detail))
+
+
+def _health(health: Health) -> Any:
+    if isinstance(health, Drifted):
+        return types.Health_Drifted([_change(change) for change in health.changes])
+    return types.Health_Intact() if isinstance(health, Intact) else types.Health_Gone()
+
+
+class Step:
+    """The interface `step`."""
+
+    def describe(self) -> types.Description:
+        known = _operations.describe(_plugin)
+        return types.Description(known.name, known.version, known.summary, known.config_schema, known.outputs_schema)
+
+    def resolve(self, config: str) -> types.Needs:
+        needs = _answered(lambda: _operations.resolve(_plugin, config))
+        kind = types.Kind.EFFECT if needs.is_effect else types.Kind.PURE
+        return types.Needs(kind, needs.idempotent, [types.Need(clean(one.capability), clean(one.reason)) for one in needs.requests])
+
+    def plan(self, config: str) -> list[types.Change]:
+        return [_change(change) for change in _answered(lambda: _operations.plan(_plugin, config))]
+
+    def apply(self, config: str) -> types.Outcome:
+        return _outcome(_answered(lambda: _operations.apply(_plugin, config)))
+
+    def recover(self, config: str, checkpoint: str | None) -> Any:
+        return _recovery(_answered(lambda: _operations.recover(_plugin, config, checkpoint)))
+
+    def verify(self, config: str, receipt: str) -> Any:
+        return _health(_answered(lambda: _operations.verify(_plugin, config, receipt)))
+
+    def undo(self, config: str, receipt: str) -> types.Outcome:
+        return _outcome(_answered(lambda: _operations.undo(_plugin, config, receipt)))
+
+    def destroy(self, config: str, receipt: str) -> types.Outcome:
+        return _outcome(_answered(lambda: _operations.destroy(_plugin, config, receipt)))
+
+
+class Adoption:
+    """The interface `adoption`."""
+
+    def find(self, config: str) -> types.Outcome:
+        return _outcome(_answered(lambda: _operations.find(_plugin, config)))
