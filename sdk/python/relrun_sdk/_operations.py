@@ -69,15 +69,16 @@ def guarded(call: Callable[[], T]) -> T:
     random.seed()
     try:
         return call()
-    except BaseException as raised:  # SystemExit and the like would be traps too
+    except (Exception, SystemExit) as raised:
         error = errors.of(raised)
     raise error
 
 
 def describe(plugin: AnyPlugin) -> Description:
     config, outputs, _ = types_of(type(plugin))
-    schemas = json.dumps(schema_of(config), ensure_ascii=False), json.dumps(schema_of(outputs), ensure_ascii=False)
-    return Description(plugin.name, plugin.version, plugin.summary, *schemas)
+    schemas = plugin.config_schema or schema_of(config), plugin.outputs_schema or schema_of(outputs)
+    texts = (json.dumps(schema, ensure_ascii=False) for schema in schemas)
+    return Description(plugin.name, plugin.version, plugin.summary, *texts)
 
 
 def resolve(plugin: AnyPlugin, config: str) -> need.Needs:

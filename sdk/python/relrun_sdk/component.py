@@ -5,23 +5,20 @@ Imported by what `relrun plugin build` makes of a plugin, after the plugin's own
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from componentize_py_types import Err
 from wit_world.imports import types
 
-from . import _host, _operations
+from . import _host, _operations, errors, log
 from ._component_host import ComponentHost, clean, error_to
-from .errors import Error
-from .log import Handler
 from .plugin import Change, Drifted, Health, Intact, exported
 
 T = TypeVar("T")
 
 _host.use(ComponentHost())
-logging.basicConfig(level=logging.DEBUG, handlers=[Handler()], format="%(message)s")
+log.listen()
 
 _plugin = exported()()
 
@@ -30,8 +27,8 @@ def _answered(call: Callable[[], T]) -> T:
     """Runs an operation; what it raises becomes the error case that the host reads."""
     try:
         return _operations.guarded(call)
-    except Error as error:
-        failed = Err(error_to(error))
+    except BaseException as raised:  # whatever is not caught here is a trap
+        failed = Err(error_to(errors.of(raised)))
     raise failed
 
 

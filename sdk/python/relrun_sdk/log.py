@@ -52,3 +52,11 @@ class Handler(logging.Handler):
             _host.current().log(level, self.format(record))
         except Exception:  # what a log line cannot say must not fail the step
             self.handleError(record)
+
+
+def listen() -> None:
+    """Gives the root logger a `Handler` that takes everything, once."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, Handler) for handler in root.handlers):
+        root.addHandler(Handler())
+        root.setLevel(TRACE)

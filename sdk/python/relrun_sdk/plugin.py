@@ -128,6 +128,9 @@ class Plugin(Generic[C, O, R]):
     version: ClassVar[str]
     #: One line, without a full stop.
     summary: ClassVar[str]
+    #: JSON Schemas (2020-12) of your own, where the config's or the outputs' type is `dict[str, Any]`.
+    config_schema: ClassVar[dict[str, Any] | None] = None
+    outputs_schema: ClassVar[dict[str, Any] | None] = None
 
     def resolve(self, config: C) -> need.Needs:
         """Says what this config needs, and reaches nothing; by default nothing, and the step is pure.
