@@ -6,7 +6,7 @@ mod options;
 
 pub(crate) use carry::{ApplyArgs, PlanArgs, ReleaseArgs, StageWord};
 pub(crate) use groups::{CacheCommand, EnvCommand, LockCommand, MarkWord, PolicyCommand, ReleasesCommand, Staging, StateCommand};
-pub(crate) use options::{Approval, ManifestArg, Release, Run, Target};
+pub(crate) use options::{Approval, ManifestArg, Place, Providers, Release, Run, Target};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use relrun_ledger::ReleaseId;
@@ -63,6 +63,8 @@ pub(crate) enum Command {
         /// Show each input instead: what it may be, its default and what it is for.
         #[arg(long)]
         inputs: bool,
+        #[command(flatten)]
+        providers: Providers,
     },
     /// Draw the DAG, as SVG unless `--format dot` or `--format mermaid` says otherwise.
     Graph {
@@ -81,6 +83,8 @@ pub(crate) enum Command {
         /// Another value: makes the next release, and reuses what the change does not reach.
         #[arg(short, long = "input", value_name = "NAME=VALUE")]
         input: Vec<String>,
+        #[command(flatten)]
+        providers: Providers,
     },
     /// Go on after a wait, an interruption or a crash.
     Continue {
@@ -88,6 +92,8 @@ pub(crate) enum Command {
         at: Release,
         #[command(flatten)]
         run: Run,
+        #[command(flatten)]
+        providers: Providers,
     },
     /// Stop a release that is under way, and undo what it did.
     Cancel {
@@ -134,18 +140,14 @@ pub(crate) enum Command {
     },
     /// Take over what stands in an environment without relrun's doing, as a first release; nothing is deployed.
     Adopt {
-        /// Where.
-        #[arg(short, long, value_name = "ENV")]
-        environment: String,
+        #[command(flatten)]
+        place: Place,
         /// A step that is done already, and whose plugin cannot look.
         #[arg(long, value_name = "STEP")]
         done: Vec<String>,
         /// A value of an input.
         #[arg(short, long = "input", value_name = "NAME=VALUE")]
         input: Vec<String>,
-        /// The deployment's name; by default the package's.
-        #[arg(long, value_name = "NAME")]
-        deployment: Option<String>,
         #[command(flatten)]
         manifest: ManifestArg,
         #[command(flatten)]
@@ -153,19 +155,17 @@ pub(crate) enum Command {
     },
     /// Deploy an earlier release again; nothing is built.
     Rollback {
-        /// Where.
-        #[arg(short, long, value_name = "ENV")]
-        environment: String,
+        #[command(flatten)]
+        place: Place,
         /// To which release; by default the last that was active and good.
         #[arg(long, value_name = "RELEASE")]
         to: Option<ReleaseId>,
-        /// Which deployment.
-        #[arg(long, value_name = "NAME")]
-        deployment: Option<String>,
         #[command(flatten)]
         manifest: ManifestArg,
         #[command(flatten)]
         run: Run,
+        #[command(flatten)]
+        providers: Providers,
     },
     /// Deploy what is active in one environment to another, with the other's settings; nothing is built.
     Promote {
@@ -185,6 +185,8 @@ pub(crate) enum Command {
         manifest: ManifestArg,
         #[command(flatten)]
         run: Run,
+        #[command(flatten)]
+        providers: Providers,
     },
     /// Bring each environment to what its `deployment` lines say should stand there.
     Converge {
@@ -203,12 +205,8 @@ pub(crate) enum Command {
     Errand {
         /// Which, as the release that is deployed declares it.
         name: String,
-        /// Where.
-        #[arg(short, long, value_name = "ENV")]
-        environment: String,
-        /// Which deployment.
-        #[arg(long, value_name = "NAME")]
-        deployment: Option<String>,
+        #[command(flatten)]
+        place: Place,
         #[command(flatten)]
         manifest: ManifestArg,
         #[command(flatten)]
@@ -258,12 +256,8 @@ pub(crate) enum Command {
     },
     /// Remove what is deployed, whatever its history.
     Destroy {
-        /// Where.
-        #[arg(short, long, value_name = "ENV")]
-        environment: String,
-        /// Which deployment.
-        #[arg(long, value_name = "NAME")]
-        deployment: Option<String>,
+        #[command(flatten)]
+        place: Place,
         /// Destroy it though others use what it gives.
         #[arg(long)]
         force: bool,

@@ -28,30 +28,35 @@ use relrun_engine::{EngineError, Exit};
 pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
     match &cli.command {
         Command::Apply(args) => run::apply(cli, args).await,
-        Command::Retry { at, run, input } => run::retry(cli, at, run, input).await,
-        Command::Continue { at, run } => run::resume(cli, at, run).await,
+        Command::Retry { at, run, input, providers } => run::retry(cli, at, run, (input, providers)).await,
+        Command::Continue { at, run, providers } => run::resume(cli, at, run, providers).await,
         Command::Cancel { at, run } => run::cancel(cli, at, run).await,
         Command::Undo { at, environment, run } => run::undo(cli, at, environment, run).await,
-        Command::Adopt { environment, done, input, deployment, manifest, run } => {
+        Command::Adopt { place, done, input, manifest, run } => {
             let request = relrun_engine::command::AdoptRequest {
-                environment: environment.clone(),
+                environment: place.environment.clone(),
                 inputs: crate::open::inputs(input),
-                deployment: deployment.clone(),
+                deployment: place.deployment.clone(),
                 done: done.clone(),
             };
             run::adopt(cli, manifest, &request, run).await
         }
-        Command::Rollback { environment, to, deployment, manifest, run } => {
-            let request =
-                relrun_engine::command::RollbackRequest { environment: environment.clone(), to: *to, deployment: deployment.clone() };
+        Command::Rollback { place, to, manifest, run, providers } => {
+            let request = relrun_engine::command::RollbackRequest {
+                environment: place.environment.clone(),
+                to: *to,
+                deployment: place.deployment.clone(),
+                uses: run::uses(providers)?,
+            };
             run::rollback(cli, manifest, &request, run).await
         }
-        Command::Promote { release, from, to, deployment, manifest, run } => {
+        Command::Promote { release, from, to, deployment, manifest, run, providers } => {
             let request = relrun_engine::command::PromoteRequest {
                 release: *release,
                 from: from.clone(),
                 to: to.clone(),
                 deployment: deployment.clone(),
+                uses: run::uses(providers)?,
                 ..Default::default()
             };
             run::promote(cli, manifest, &request, run).await
@@ -60,11 +65,11 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
             let request = relrun_engine::command::ConvergeRequest { environments: environment.clone(), now: *now };
             converge::converge(cli, manifest, &request, run).await
         }
-        Command::Errand { name, environment, deployment, manifest, run } => {
+        Command::Errand { name, place, manifest, run } => {
             let request = relrun_engine::command::ErrandRequest {
                 name: name.clone(),
-                environment: environment.clone(),
-                deployment: deployment.clone(),
+                environment: place.environment.clone(),
+                deployment: place.deployment.clone(),
             };
             run::errand(cli, manifest, &request, run).await
         }
@@ -74,11 +79,11 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
             package::push(cli, at, to.as_deref(), tag, (sign.as_deref(), *force), *lock_wait).await
         }
         Command::Pull { package, from } => package::pull(cli, package, from.as_deref()).await,
-        Command::Destroy { environment, deployment, force, manifest, run } => {
+        Command::Destroy { place, force, manifest, run } => {
             let request = relrun_engine::command::BackRequest {
                 release: None,
-                environments: vec![environment.clone()],
-                deployment: deployment.clone(),
+                environments: vec![place.environment.clone()],
+                deployment: place.deployment.clone(),
                 force: *force,
             };
             run::destroy(cli, manifest, &request, run).await
@@ -86,7 +91,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Settle { release, step, done, manifest, .. } => run::settle(cli, manifest, *release, step, *done),
         Command::Approve { release, gate, word, manifest } => approve::approve(cli, manifest, (*release, gate), word).await,
         Command::Plan(args) => plan::plan(cli, args).await,
-        Command::Check { target, inputs } => plan::check(cli, target, *inputs).await,
+        Command::Check { target, inputs, providers } => plan::check(cli, target, providers, *inputs).await,
         Command::Graph { target, out } => plan::graph(cli, target, out.as_deref()),
         Command::Why { step, target } => inspect::why(cli, step, target).await,
         Command::Status { environment, deployment, verify, manifest } => {

@@ -49,7 +49,7 @@ pub use settings::{Setting, SettingFrom, SettingsEdit, list as list_settings, st
 pub use settle::{Word, mark, settle};
 pub use sweep::{SweptPackage, sweep_packages};
 
-pub use crate::dependency::Part;
+pub use crate::dependency::{Part, Uses};
 
 use crate::carry::{Carried, Carrier, CarryOptions, Secrecy, Stop};
 use crate::inputs::Inputs;
@@ -304,6 +304,8 @@ struct Taken {
     begun: Option<Journal>,
     /// What an adoption found for steps: their `previous`.
     found: BTreeMap<StepId, serde_json::Value>,
+    /// The providers that a person named when it was taken up again.
+    uses: Uses,
 }
 
 impl Taken {
@@ -322,7 +324,7 @@ impl Taken {
         let locks = lock_run(workspace, &stream, &places, patience)?;
         check_blocked(&summaries(workspace, package)?, &places, Some(id))?;
         let release = read(workspace, package, id)?;
-        Ok(Self { release, stream, steps, locks, begun: None, found: BTreeMap::new() })
+        Ok(Self { release, stream, steps, locks, begun: None, found: BTreeMap::new(), uses: Uses::new() })
     }
 
     /// Takes up a release for a person's word on it, whatever else blocks its environments.
@@ -331,7 +333,7 @@ impl Taken {
         let locks = lock_run(workspace, &stream, &BTreeSet::new(), patience)?;
         let release = read(workspace, package, id)?;
         let steps = release.selected.clone();
-        Ok(Self { release, stream, steps, locks, begun: None, found: BTreeMap::new() })
+        Ok(Self { release, stream, steps, locks, begun: None, found: BTreeMap::new(), uses: Uses::new() })
     }
 
     /// Holds a release to write a note beside its steps; no run begins.
@@ -371,6 +373,8 @@ pub struct Tools<'a> {
     pub emit: crate::carry::Emit<'a>,
     /// The parts that this command brought already, each for a release in an environment.
     brought: BTreeSet<(StreamId, String, String)>,
+    /// Whether this command deploys again what uses the outputs that change: then nobody has to be told of it.
+    cascades: bool,
 }
 
 /// A package that was looked for; none where there is none.
@@ -385,7 +389,7 @@ pub trait PackageSource {
 impl<'a> Tools<'a> {
     /// Returns the tools of one command.
     pub fn new(workspace: Arc<Workspace>, options: RunOptions, packages: Arc<dyn PackageSource>, emit: crate::carry::Emit<'a>) -> Self {
-        Self { workspace, options, packages, emit, brought: BTreeSet::new() }
+        Self { workspace, options, packages, emit, brought: BTreeSet::new(), cascades: false }
     }
 }
 
@@ -393,7 +397,8 @@ impl Tools<'_> {
     /// Returns the same tools, for one run of several.
     fn again(&mut self) -> Tools<'_> {
         let (workspace, packages) = (Arc::clone(&self.workspace), Arc::clone(&self.packages));
-        Tools { workspace, packages, options: self.options.clone(), emit: &mut *self.emit, brought: self.brought.clone() }
+        let (options, brought, cascades) = (self.options.clone(), self.brought.clone(), self.cascades);
+        Tools { workspace, packages, options, emit: &mut *self.emit, brought, cascades }
     }
 
     /// Finds a package that is not on record.
@@ -407,6 +412,25 @@ impl Tools<'_> {
     /// Tells the watchers how a run ended that is not the last.
     fn tell(&mut self, finished: relrun_report::RunFinished) {
         (self.emit)(relrun_report::ReportEvent::RunFinished(Box::new(finished)));
+    }
+
+    /// Says something to the watchers.
+    fn say(&mut self, level: relrun_report::LineLevel, text: String) {
+        (self.emit)(relrun_report::ReportEvent::Notice { level, text });
+    }
+
+    /// Says what was deployed with other values than a package's deployments give now.
+    fn say_outdated(&mut self, loaded: &Loaded) -> Result<(), EngineError> {
+        let manifest = &loaded.manifest;
+        if manifest.outputs.is_empty() && manifest.provides.is_empty() {
+            return Ok(());
+        }
+        let packages = BTreeSet::from([manifest.package.name.value.to_string()]);
+        for (user, by) in crate::dependency::Board::read(&self.workspace)?.outdated(&packages) {
+            let text = format!("{} was deployed with what {by} gave before: `relrun apply --cascade` deploys it again", user.words());
+            self.say(relrun_report::LineLevel::Warn, text);
+        }
+        Ok(())
     }
 
     /// Refuses to go forward where policy freezes one of these environments now.
@@ -430,7 +454,12 @@ impl Tools<'_> {
         Box::pin(async move {
             let (loaded, stream) = (prepared.loaded.clone(), taken.stream.clone());
             let has_parts = taken.release.start.requires.values().any(|requirement| matches!(requirement, Requirement::Package { .. }));
+            let is_part = taken.release.start.part_of.is_some();
             let carried = Box::pin(self.again().carry_alone(prepared, survey, taken, secrecy, run)).await?;
+            // What a part is a part of is carried on next, with what the part gives now.
+            if carried.finished.verdict == relrun_report::RunVerdict::Succeeded && !is_part && !self.cascades {
+                self.say_outdated(&loaded)?;
+            }
             if has_parts { Box::pin(parts::follow(self, loaded, &stream, carried)).await } else { Ok(carried.finished) }
         })
     }
@@ -462,7 +491,9 @@ impl Tools<'_> {
             journal.flush_with_summary()?;
         }
         let wiring = match run.1 {
-            crate::carry::Aim::Forward => parts::wiring_of(&self.workspace, &prepared, journal.release(), &previous)?,
+            crate::carry::Aim::Forward => {
+                crate::dependency::wiring_of(&self.workspace, &prepared, journal.release(), &previous, &taken.uses)?
+            }
             crate::carry::Aim::Undo | crate::carry::Aim::Destroy => crate::dependency::Wiring::new(),
         };
         let carrier = Carrier::new(crate::carry::Cargo {

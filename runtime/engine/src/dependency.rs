@@ -5,10 +5,12 @@
 
 mod lock;
 mod requirement;
+mod wiring;
 
 pub(crate) use lock::{choose, lock, locked_of};
-pub use requirement::Part;
-pub(crate) use requirement::requirements;
+pub use requirement::{Part, Uses};
+pub(crate) use requirement::{requirements, with_uses};
+pub(crate) use wiring::{Needed, wiring_of};
 
 use crate::command::summaries;
 use crate::prepare::Prepared;
@@ -110,17 +112,14 @@ impl Board {
     }
 
     /// Returns what met the requirements of what stands at a place.
-    pub(crate) fn met_at(&self, package: &str, place: &DeploymentKey) -> Option<&BTreeMap<String, Provider>> {
+    fn met_at(&self, package: &str, place: &DeploymentKey) -> Option<&BTreeMap<String, Provider>> {
         self.at(package, place).map(|standing| &standing.met)
     }
 
     /// Whether what stands at a place was deployed with other values than are found there now. What is gone now is no reason to deploy anew; a part
     /// that is, is brought again.
-    pub(crate) fn differs(&self, prepared: &Prepared, environment: &str, wiring: &Wiring) -> bool {
-        let package = prepared.loaded.manifest.package.name.value.to_string();
-        let Some(deployment) = prepared.nodes.iter().find_map(|node| node.deployment.clone()) else { return false };
-        let place = DeploymentKey { environment: environment.to_owned(), deployment };
-        let (Some(standing), Some(found)) = (self.at(&package, &place), wiring.get(environment)) else { return false };
+    fn differs(&self, package: &str, place: &DeploymentKey, wiring: &Wiring) -> bool {
+        let (Some(standing), Some(found)) = (self.at(package, place), wiring.get(&place.environment)) else { return false };
         found.iter().any(|(name, found)| match found {
             Found::Met(provider) => standing.met.get(name).is_none_or(|met| !met.gives_as(provider)),
             Found::Absent(Absence::Part { .. }) => true,
@@ -219,19 +218,19 @@ pub(crate) fn part_name(deployment: &str, name: &str) -> String {
 }
 
 /// Whose requirements are looked at.
-pub(crate) struct Seeker<'a> {
-    pub(crate) board: &'a Board,
-    pub(crate) package: &'a str,
-    pub(crate) deployment: &'a str,
-    pub(crate) requires: &'a BTreeMap<String, Requirement>,
-    pub(crate) locked: &'a BTreeMap<String, String>,
+struct Seeker<'a> {
+    board: &'a Board,
+    package: &'a str,
+    deployment: &'a str,
+    requires: &'a BTreeMap<String, Requirement>,
+    locked: &'a BTreeMap<String, String>,
     /// The outputs that its steps refer to, by name.
-    pub(crate) wanted: &'a BTreeMap<String, BTreeSet<String>>,
+    wanted: &'a BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Seeker<'_> {
     /// Looks for what meets every requirement in an environment. `before` is what met them when it was last deployed there.
-    pub(crate) fn look(&self, environment: &str, before: &BTreeMap<String, Provider>) -> BTreeMap<String, Found> {
+    fn look(&self, environment: &str, before: &BTreeMap<String, Provider>) -> BTreeMap<String, Found> {
         let one = |(name, requirement): (&String, &Requirement)| {
             let before = before.get(name);
             let found = match requirement {
@@ -322,7 +321,7 @@ impl Seeker<'_> {
             );
             return Found::Refused { message, help };
         }
-        if version.as_ref() == Some(&standing.version) && standing.set == *set {
+        if version.as_ref() == Some(&standing.version) && is_set_like(&standing.set, set) {
             Found::Met(Box::new(standing.provider(None)))
         } else {
             absent(version)
@@ -343,6 +342,14 @@ impl Seeker<'_> {
     }
 }
 
+/// Whether a part has the values that it is to have. One value that its manifest takes as a list stands there as one.
+fn is_set_like(there: &BTreeMap<String, Value>, wanted: &BTreeMap<String, Value>) -> bool {
+    let is_like = |(name, value): (&String, &Value)| {
+        there.get(name).is_some_and(|there| there == value || there.as_array().is_some_and(|values| values.iter().eq([value])))
+    };
+    there.len() == wanted.len() && wanted.iter().all(is_like)
+}
+
 fn names(standing: &[&Standing]) -> String {
     let names: Vec<String> = standing.iter().map(|standing| format!("{} ({})", standing.words(), standing.release)).collect();
     text::join(&names)
@@ -350,7 +357,7 @@ fn names(standing: &[&Standing]) -> String {
 
 fn help_to_choose(name: &str, standing: &[&Standing]) -> String {
     let words: Vec<String> = standing.iter().map(|standing| format!("`--use {name}={}`", standing.words())).collect();
-    format!("say which once, and it is remembered: {}", words.join(" or "))
+    format!("say which once, with `apply`, `promote`, `rollback` or `continue`, and it is remembered: {}", words.join(" or "))
 }
 
 /// Says everything that is refused, as one error.
@@ -366,7 +373,7 @@ pub(crate) fn check(wiring: &Wiring) -> Result<(), EngineError> {
 }
 
 /// Returns the outputs of dependencies that the steps of an environment, and what it gives to others, refer to.
-pub(crate) fn wanted(prepared: &Prepared, environment: &str) -> BTreeMap<String, BTreeSet<String>> {
+fn wanted(prepared: &Prepared, environment: &str) -> BTreeMap<String, BTreeSet<String>> {
     let manifest = &prepared.loaded.manifest;
     let here = |node: &relrun_graph::NodeId| prepared.environment(*node).is_some_and(|found| *found.name == *environment);
     let steps = prepared.graph.topological().filter(here).flat_map(|node| prepared.step(node).references());

@@ -1,6 +1,7 @@
 //! The values of the inputs: from `-i`, from `relrun env set`, from what the environment's block sets, from the default, in this order of
 //! strength.
 
+use crate::dependency::Part;
 use crate::given::Given;
 use crate::{EngineError, Loaded};
 use relrun_ledger::Start;
@@ -58,22 +59,29 @@ impl Inputs {
         given.check(loaded, "")
     }
 
-    /// Refuses values that a package cannot be deployed with as a part: unknown names, and what its inputs do not take.
-    pub(crate) fn check_set(loaded: &Loaded, part: &str, set: &Values) -> Result<(), EngineError> {
-        let package = &loaded.manifest.package.name.value;
-        let known = |name: &String| loaded.manifest.inputs.iter().any(|input| *input.name == *name);
-        let unknown = set
-            .keys()
-            .filter(|name| !known(name))
-            .map(|name| format!("{package} has no input \"{name}\", and `depends … as=\"{part}\"` sets it"));
-        let mut wrong: Vec<String> = unknown.collect();
-        for input in &loaded.manifest.inputs {
-            let Some(value) = set.get(&input.name.value) else { continue };
-            if let Err(error) = relrun_manifest::check_input_value(input, value) {
-                wrong.push(format!("`depends … as=\"{part}\"` sets {} of {package}: {}", input.name.value, error.message));
+    /// Takes the values that a package is deployed with as a part of another.
+    ///
+    /// # Errors
+    /// Every unknown name, and every value that its input does not take.
+    pub(crate) fn of_part(loaded: &Loaded, part: &Part) -> Result<Values, EngineError> {
+        let (package, name) = (&loaded.manifest.package.name.value, &part.of.name);
+        let (mut values, mut wrong) = (Values::new(), Vec::new());
+        for (key, value) in &part.set {
+            let Some(input) = loaded.manifest.inputs.iter().find(|input| *input.name == *key) else {
+                wrong.push(format!("{package} has no input \"{key}\", and `depends … as=\"{name}\"` sets it"));
+                continue;
+            };
+            let value = as_kind(input, value.clone());
+            if let Err(error) = relrun_manifest::check_input_value(input, &value) {
+                wrong.push(format!("`depends … as=\"{name}\"` sets {key} of {package}: {}", error.message));
             }
+            values.insert(key.clone(), value);
         }
-        if wrong.is_empty() { Ok(()) } else { Err(EngineError::input(wrong.join("\n"), "correct the `set` lines of the `depends` block")) }
+        if wrong.is_empty() {
+            Ok(values)
+        } else {
+            Err(EngineError::input(wrong.join("\n"), "correct the `set` lines of the `depends` block"))
+        }
     }
 
     /// Settles every input from typed values, whatever is missing.

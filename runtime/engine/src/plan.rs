@@ -17,7 +17,7 @@ use relrun_host::{Change, Operation, Reply};
 use relrun_ledger::{
     DeploymentKey, Deployments, Digest, Outcome, PackageDigest, Provider, Release, ReleaseId, StepId, StepKind, StepState,
 };
-use relrun_manifest::{Capability, Confine, Part, ProviderName, SecretTarget};
+use relrun_manifest::{Capability, Confine, Part, SecretTarget};
 use relrun_package::Package;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,7 +99,7 @@ pub struct PlannedRequest {
     pub deployment: Option<String>,
     /// `--use`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub uses: BTreeMap<String, ProviderName>,
+    pub uses: crate::dependency::Uses,
 }
 
 /// One step of a plan.
@@ -201,6 +201,7 @@ pub async fn plan_package(
     request: &DeliverRequest,
 ) -> Result<Plan, EngineError> {
     let Delivery { prepared, record, wiring, due, standing, .. } = delivery(workspace, loaded, package, request).await?;
+    crate::dependency::check(&wiring)?;
     let wanted = steps_of(&prepared, &record, &due)?;
     let survey = Survey::beside(workspace, &prepared, &record)?;
     let identity = brought(workspace, &prepared, &survey, &record, ("apply", &due))?;
@@ -222,7 +223,7 @@ pub async fn plan_package(
             phases: Vec::new(),
             inputs: request.inputs.clone(),
             deployment: request.deployment.clone(),
-            uses: BTreeMap::new(),
+            uses: request.uses.clone(),
         },
         steps,
         dependencies: needs::planned_dependencies(&wiring),
@@ -424,6 +425,7 @@ impl Plan {
             force: false,
             planned: Some(self.identity),
             part: None,
+            uses: self.request.uses.clone(),
         })
     }
 

@@ -97,6 +97,11 @@ impl Prepared {
         of(environment).or_else(|| of(None))
     }
 
+    /// Returns the name under which its steps deploy; none where no step is bound to an environment.
+    pub fn deployment(&self) -> Option<&str> {
+        self.nodes.iter().find_map(|node| node.deployment.as_deref())
+    }
+
     /// Returns the step of a node.
     pub fn step(&self, id: NodeId) -> &Step {
         let node = &self.nodes[id.index()];

@@ -141,7 +141,7 @@ impl Survey {
         }
         // Under another name it is another deployment, and so another release; under the package's own it is what it always was.
         let package = &prepared.loaded.manifest.package.name.value.name;
-        if let Some(name) = prepared.nodes.iter().find_map(|node| node.deployment.as_ref()).filter(|name| *name != package) {
+        if let Some(name) = prepared.deployment().filter(|name| name != package) {
             hasher.update(name.as_bytes());
         }
         hasher.finalize().into()

@@ -1,6 +1,6 @@
 //! The words of the commands that make releases, or say what would be made.
 
-use super::{ManifestArg, Run, Target};
+use super::{ManifestArg, Providers, Run, Target};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -17,9 +17,8 @@ pub(crate) struct ApplyArgs {
     /// Run pure steps although the cache has what they gave.
     #[arg(long)]
     pub(crate) no_cache: bool,
-    /// Which deployment is meant where several provide what is consumed: OWNER/NAME or OWNER/NAME:DEPLOYMENT.
-    #[arg(long = "use", value_name = "NAME=PROVIDER")]
-    pub(crate) uses: Vec<String>,
+    #[command(flatten)]
+    pub(crate) providers: Providers,
     /// Also deploy again what uses the outputs that changed.
     #[arg(long)]
     pub(crate) cascade: bool,
@@ -89,9 +88,8 @@ pub(crate) enum StageWord {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Which deployment is meant where several provide what is consumed: OWNER/NAME or OWNER/NAME:DEPLOYMENT.
-    #[arg(long = "use", value_name = "NAME=PROVIDER")]
-    pub(crate) uses: Vec<String>,
+    #[command(flatten)]
+    pub(crate) providers: Providers,
     /// Run pure steps that are not in the cache, so that what depends on them is known too.
     #[arg(long)]
     pub(crate) build: bool,

@@ -1,6 +1,6 @@
 //! The commands that are groups of commands: settings, records, locks, state and the cache.
 
-use super::{ManifestArg, Release, Run, Target};
+use super::{ManifestArg, Place, Release, Run, Target};
 use clap::{Args, Subcommand, ValueEnum};
 use relrun_ledger::ReleaseId;
 use std::path::PathBuf;
@@ -11,12 +11,8 @@ use std::time::Duration;
 pub(crate) enum EnvCommand {
     /// Every setting of an environment, and where its value comes from.
     List {
-        /// Which environment.
-        #[arg(short, long, value_name = "ENV")]
-        environment: String,
-        /// Which deployment.
-        #[arg(long, value_name = "NAME")]
-        deployment: Option<String>,
+        #[command(flatten)]
+        place: Place,
         #[command(flatten)]
         manifest: ManifestArg,
     },
@@ -46,12 +42,8 @@ pub(crate) enum EnvCommand {
 /// Where settings are changed, and whether they are deployed at once.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Staging {
-    /// Which environment.
-    #[arg(short, long, value_name = "ENV")]
-    pub(crate) environment: String,
-    /// Which deployment.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) deployment: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: Place,
     /// Deploy it at once.
     #[arg(long)]
     pub(crate) promote: bool,

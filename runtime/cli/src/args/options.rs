@@ -88,3 +88,22 @@ pub(crate) struct Run {
     #[arg(short, long)]
     pub(crate) yes: bool,
 }
+
+/// Where a deployment stands, and under which name.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Place {
+    /// Where.
+    #[arg(short, long, value_name = "ENV")]
+    pub(crate) environment: String,
+    /// Which deployment; by default the one that bears the package's name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) deployment: Option<String>,
+}
+
+/// Which deployments are meant where several provide what is consumed.
+#[derive(Debug, Args)]
+pub(crate) struct Providers {
+    /// Which deployment is meant where several provide what is consumed: OWNER/NAME or OWNER/NAME:DEPLOYMENT.
+    #[arg(long = "use", value_name = "NAME=PROVIDER")]
+    pub(crate) uses: Vec<String>,
+}

@@ -242,7 +242,7 @@ pub(super) async fn pull(cli: &Cli, package: &str, from: Option<&str>) -> Result
 }
 
 pub(super) async fn apply(cli: &Cli, args: &ApplyArgs, asked: Asked) -> Result<Exit, EngineError> {
-    let request = DeliverRequest { force: args.force, ..request(&args.target, &asked, "apply")? };
+    let request = DeliverRequest { force: args.force, uses: super::run::uses(&args.providers)?, ..request(&args.target, &asked, "apply")? };
     let workspace = open::workspace(cli, Path::new("release.kdl"), Access::Write)?;
     let package = fetch(&workspace, &asked, args.from.as_deref()).await?;
     deliver(cli, args, workspace, &package, &request).await
@@ -280,7 +280,7 @@ pub(super) async fn apply_plan(
 
 /// Says what `apply` would do with a package. It is brought here for that, as `pull` does.
 pub(super) async fn plan(cli: &Cli, args: &PlanArgs, asked: &Asked) -> Result<Plan, EngineError> {
-    let request = request(&args.target, asked, "plan")?;
+    let request = DeliverRequest { uses: super::run::uses(&args.providers)?, ..request(&args.target, asked, "plan")? };
     if args.build {
         return Err(EngineError::input("nothing of a package is built, and `--build` has nothing to do", "leave out `--build`"));
     }

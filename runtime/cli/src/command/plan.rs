@@ -1,7 +1,7 @@
 //! `plan`, `check`, `graph`: what would be, without doing it.
 
 use super::run::{Opened, request, uses};
-use crate::args::{Cli, Format, PlanArgs, Target};
+use crate::args::{Cli, Format, PlanArgs, Providers, Target};
 use crate::open::Access;
 use crate::show;
 use relrun_engine::command::ApplyRequest;
@@ -32,7 +32,7 @@ pub(super) async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, EngineError
 async fn plan_manifest(cli: &Cli, args: &PlanArgs) -> Result<Plan, EngineError> {
     let opened = Opened::new(cli, &args.target.manifest, Access::Write)?;
     let options = PlanOptions { build: args.build, git: super::git::facts(&opened.loaded.directory) };
-    let request = ApplyRequest { uses: uses(&args.uses)?, ..request(&args.target) };
+    let request = ApplyRequest { uses: uses(&args.providers)?, ..request(&args.target) };
     make_plan(&opened.workspace, opened.loaded, &request, options).await
 }
 
@@ -114,12 +114,13 @@ pub(super) fn action(action: &Action) -> (&'static str, Vec<String>) {
     }
 }
 
-pub(super) async fn check(cli: &Cli, target: &Target, inputs: bool) -> Result<Exit, EngineError> {
+pub(super) async fn check(cli: &Cli, target: &Target, providers: &Providers, inputs: bool) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &target.manifest, Access::Look)?;
     if inputs {
         return list_inputs(cli, &opened.loaded.manifest.inputs).map(|()| Exit::Done);
     }
-    let applied = command::check(&opened.workspace, opened.loaded, &request(target)).await?;
+    let request = ApplyRequest { uses: uses(providers)?, ..request(target) };
+    let applied = command::check(&opened.workspace, opened.loaded, &request).await?;
     let steps = applied.prepared.graph.nodes().len();
     if show::format(cli) == Format::Json {
         show::print_json(&serde_json::json!({ "valid": true, "steps": steps, "identity": applied.sought.identity }))?;

@@ -1,18 +1,17 @@
 //! The commands that carry releases.
 
-use crate::args::{ApplyArgs, Cli, ManifestArg, Release, Run, Target};
+use crate::args::{ApplyArgs, Cli, ManifestArg, Providers, Release, Run, Target};
 use crate::open::{self, Access, is_ci};
 use crate::show;
 use relrun_engine::command::{
     self, AdoptRequest, ApplyRequest, BackRequest, ErrandRequest, Gone, PromoteRequest, Promotion, Resume, RollbackRequest, RunOptions,
-    Tools, Word,
+    Tools, Uses, Word,
 };
 use relrun_engine::plan::{PLAN_FORMAT, Plan};
 use relrun_engine::{EngineError, Exit, Loaded, Source, Stop, Workspace};
 use relrun_ledger::{ReleaseId, Summary};
-use relrun_manifest::{PackageName, ProviderName};
+use relrun_manifest::PackageName;
 use relrun_report::{ReportEvent, Reporter, RunFinished};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -209,7 +208,7 @@ pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineErr
     };
     request.force = args.force;
     request.cascade = args.cascade;
-    request.uses.extend(uses(&args.uses)?);
+    request.uses.extend(uses(&args.providers)?);
     let workspace = open::workspace(cli, &manifest, Access::Write)?;
     let source = Source::read(&manifest)?;
     // The way of every run with nothing to do: no manifest is read, and no worker started.
@@ -228,7 +227,7 @@ pub(super) async fn apply(cli: &Cli, args: &ApplyArgs) -> Result<Exit, EngineErr
 }
 
 /// Reads `--use NAME=PROVIDER`.
-pub(super) fn uses(texts: &[String]) -> Result<BTreeMap<String, ProviderName>, EngineError> {
+pub(super) fn uses(providers: &Providers) -> Result<Uses, EngineError> {
     let read = |text: &String| {
         let (name, provider) = text.split_once('=')?;
         Some((name.to_owned(), provider.parse().ok()?))
@@ -239,7 +238,7 @@ pub(super) fn uses(texts: &[String]) -> Result<BTreeMap<String, ProviderName>, E
             EngineError::input(format!("--use {text}: this names no provider"), help)
         })
     };
-    texts.iter().map(one).collect()
+    providers.uses.iter().map(one).collect()
 }
 
 /// Takes a text's first line, without what a terminal would act on; none where nothing is left.
@@ -284,24 +283,26 @@ fn which(opened: &Opened, at: &Release) -> Result<Option<ReleaseId>, EngineError
     command::find_of(&opened.workspace, &opened.package(), at.id, Some(deployment)).map(Some)
 }
 
-pub(super) async fn retry(cli: &Cli, at: &Release, run: &Run, input: &[String]) -> Result<Exit, EngineError> {
+pub(super) async fn retry(cli: &Cli, at: &Release, run: &Run, (input, providers): (&[String], &Providers)) -> Result<Exit, EngineError> {
     let given = open::inputs(input);
+    let uses = uses(providers)?;
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
     let id = which(&opened, at)?;
     carry(cli, opened, run, false, async |tools, loaded| {
         if given.is_empty() {
-            command::resume(tools, loaded, id, Resume::Retry).await
+            command::resume(tools, loaded, id, Resume::Retry, &uses).await
         } else {
-            command::retry_with(tools, loaded, id, &given).await
+            command::retry_with(tools, loaded, id, (&given, &uses)).await
         }
     })
     .await
 }
 
-pub(super) async fn resume(cli: &Cli, at: &Release, run: &Run) -> Result<Exit, EngineError> {
+pub(super) async fn resume(cli: &Cli, at: &Release, run: &Run, providers: &Providers) -> Result<Exit, EngineError> {
+    let uses = uses(providers)?;
     let opened = Opened::new(cli, &at.manifest.path, Access::Write)?;
     let id = which(&opened, at)?;
-    carry(cli, opened, run, false, async |tools, loaded| command::resume(tools, loaded, id, Resume::Continue).await).await
+    carry(cli, opened, run, false, async |tools, loaded| command::resume(tools, loaded, id, Resume::Continue, &uses).await).await
 }
 
 pub(super) async fn cancel(cli: &Cli, at: &Release, run: &Run) -> Result<Exit, EngineError> {

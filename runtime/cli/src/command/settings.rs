@@ -1,7 +1,7 @@
 //! `env list|set|unset|edit`: the settings of environments.
 
 use super::run::{Opened, carry};
-use crate::args::{Cli, EnvCommand, Format, ManifestArg, Staging};
+use crate::args::{Cli, EnvCommand, Format, ManifestArg, Place, Staging};
 use crate::open::{self, Access};
 use crate::show;
 use relrun_engine::command::{self, PromoteRequest, Setting, SettingFrom, SettingsEdit};
@@ -13,16 +13,16 @@ use std::sync::Arc;
 
 pub(super) async fn dispatch(cli: &Cli, command: &EnvCommand) -> Result<Exit, EngineError> {
     match command {
-        EnvCommand::List { environment, deployment, manifest } => list(cli, environment, deployment.as_deref(), manifest),
+        EnvCommand::List { place, manifest } => list(cli, place, manifest),
         EnvCommand::Set { settings, staging } => change(cli, staging, open::inputs(settings), Vec::new()).await,
         EnvCommand::Unset { names, staging } => change(cli, staging, Given::default(), names.clone()).await,
         EnvCommand::Edit { staging } => edit(cli, staging).await,
     }
 }
 
-fn list(cli: &Cli, environment: &str, deployment: Option<&str>, manifest: &ManifestArg) -> Result<Exit, EngineError> {
+fn list(cli: &Cli, place: &Place, manifest: &ManifestArg) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &manifest.path, Access::Look)?;
-    let settings = command::list_settings(&opened.workspace, &opened.loaded, environment, deployment)?;
+    let settings = command::list_settings(&opened.workspace, &opened.loaded, &place.environment, place.deployment.as_deref())?;
     if show::format(cli) == Format::Json {
         let json = |one: &Setting| serde_json::json!({ "name": one.name, "value": one.value, "from": from(one.from) });
         show::print_json(&settings.iter().map(json).collect::<Vec<_>>())?;
@@ -54,8 +54,8 @@ pub(super) fn text(value: &serde_json::Value) -> String {
 }
 
 async fn change(cli: &Cli, staging: &Staging, set: Given, unset: Vec<String>) -> Result<Exit, EngineError> {
-    let environment = &staging.environment;
-    let edit = SettingsEdit { environment: environment.clone(), deployment: staging.deployment.clone(), set, unset };
+    let environment = &staging.place.environment;
+    let edit = SettingsEdit { environment: environment.clone(), deployment: staging.place.deployment.clone(), set, unset };
     let opened = Opened::new(cli, &staging.manifest.path, Access::Write)?;
     let mut deaf = |_| {};
     // Nothing runs, so that there is nothing to stop.
@@ -78,8 +78,8 @@ async fn change(cli: &Cli, staging: &Staging, set: Given, unset: Vec<String>) ->
 async fn promote(cli: &Cli, opened: Opened, staging: &Staging, release: ReleaseId) -> Result<Exit, EngineError> {
     let request = PromoteRequest {
         release: Some(release),
-        to: staging.environment.clone(),
-        deployment: staging.deployment.clone(),
+        to: staging.place.environment.clone(),
+        deployment: staging.place.deployment.clone(),
         ..PromoteRequest::default()
     };
     let promotion = command::promotion(&opened.workspace, &opened.loaded, &request)?;
@@ -88,11 +88,12 @@ async fn promote(cli: &Cli, opened: Opened, staging: &Staging, release: ReleaseI
 
 async fn edit(cli: &Cli, staging: &Staging) -> Result<Exit, EngineError> {
     let opened = Opened::new(cli, &staging.manifest.path, Access::Look)?;
-    let settings = command::list_settings(&opened.workspace, &opened.loaded, &staging.environment, staging.deployment.as_deref())?;
+    let settings =
+        command::list_settings(&opened.workspace, &opened.loaded, &staging.place.environment, staging.place.deployment.as_deref())?;
     let is_set = |one: &&Setting| one.from == SettingFrom::Set;
     let before: BTreeMap<String, String> =
         settings.iter().filter(is_set).map(|one| (one.name.clone(), one.value.as_ref().map(text).unwrap_or_default())).collect();
-    let after = in_editor(&before, &staging.environment)?;
+    let after = in_editor(&before, &staging.place.environment)?;
     let changed = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
     let values = changed.map(|(name, value)| (name.clone(), GivenText::Typed(value.clone()))).collect();
     let set = Given { values, unreadable: Vec::new() };

@@ -1,12 +1,13 @@
 //! What an environment's steps need of others before the first of them starts, and what the deployment gives to others once it stands.
 
 use super::Carrier;
+use super::tally::notice;
 use crate::EngineError;
 use crate::dependency::{self, Absence, Found};
 use crate::values::{Known, output};
 use relrun_ledger::{EnvironmentState, Event, Offer, Provider};
 use relrun_manifest::{Output, Reference, scalar_to_json};
-use relrun_report::{LineLevel, ReportEvent};
+use relrun_report::LineLevel;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -84,7 +85,7 @@ impl Carrier<'_> {
         }
         for output in lacking {
             let text = format!("{environment}: the output \"{output}\" has no value, because no step gave what it refers to");
-            (self.emit)(ReportEvent::Notice { level: LineLevel::Warn, text });
+            (self.emit)(notice(LineLevel::Warn, &text));
         }
         self.journal.note(Event::Offered { environment: environment.to_owned(), offer })
     }

@@ -84,7 +84,7 @@ impl Carrier<'_> {
         let counts = release.approved.get(&gate.name).map(|approval| crate::approval::counts(&self.workspace, release, gate, approval));
         if let Some(Err(why)) = &counts {
             let text = format!("the approval of {} does not count: {why}", gate.name);
-            (self.emit)(ReportEvent::Notice { level: relrun_report::LineLevel::Warn, text });
+            (self.emit)(super::tally::notice(relrun_report::LineLevel::Warn, &text));
         }
         let open = matches!(counts, Some(Ok(())));
         self.gates.insert(gate.name.clone(), open);

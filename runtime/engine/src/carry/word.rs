@@ -6,7 +6,7 @@ use crate::notify::{self, Told};
 use crate::values::{Known, output};
 use relrun_ledger::{Event, Outcome, ReleaseKind, StepState, Verdict};
 use relrun_manifest::{Occasion, Reference, Scalar, scalar_to_json};
-use relrun_report::{LineLevel, ReportEvent};
+use relrun_report::LineLevel;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -80,7 +80,7 @@ impl Carrier<'_> {
         while let Some(event) = told.next(self.cancelled_at.is_some()).await {
             if let Event::Notified { to, about, tries, failure: Some(failure) } = &event {
                 let text = format!("{to} could not be told about \"{about}\" ({tries} tries): {failure}");
-                (self.emit)(ReportEvent::Notice { level: LineLevel::Warn, text });
+                (self.emit)(super::tally::notice(LineLevel::Warn, &text));
             }
             self.journal.note(event)?;
         }

@@ -5,12 +5,11 @@
 
 use super::apply::{ApplyRequest, identity_of};
 use super::bring::steps_in;
-use super::parts::Needed;
 use super::start::{Adopted, Draft, MadeOf};
 use super::{Applied, Tools};
 use crate::ask::{Asker, Question};
 use crate::carry::Aim;
-use crate::dependency;
+use crate::dependency::{self, Needed};
 use crate::given::Given;
 use crate::prepare::Prepared;
 use crate::{EngineError, Loaded};

@@ -5,7 +5,7 @@ use crate::EngineError;
 use crate::prepare::Prepared;
 use relrun_graph::NodeId;
 use relrun_ledger::{StepId, Summary};
-use relrun_report::{LineLevel, ReportEvent};
+use relrun_report::LineLevel;
 
 /// Returns whether a step of it lays anything into the work tree.
 pub(super) fn is_laid_out(prepared: &Prepared) -> bool {
@@ -32,7 +32,7 @@ pub(super) fn lay_out(tools: &mut Tools<'_>, applied: &Applied, summary: &Summar
         if let Err(failure) = crate::staging::lay_out_missing(&tools.workspace, prepared, node, outcome) {
             let label = &prepared.nodes[node.index()].label;
             let text = format!("{label}: what it writes was not laid out again: {}", failure.message);
-            (tools.emit)(ReportEvent::Notice { level: LineLevel::Warn, text });
+            tools.say(LineLevel::Warn, text);
         }
     }
     Ok(())

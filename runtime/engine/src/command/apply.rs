@@ -2,12 +2,11 @@
 
 use super::again;
 use super::due::{Asked, Gone, gone_of};
-use super::parts::{Needed, wiring_for};
 use super::same::{Same, Sought, find_same, find_same_at_rest};
 use super::start::{Draft, MadeOf};
 use super::{Taken, Tools};
 use crate::carry::Aim;
-use crate::dependency::{self, Board, Wiring};
+use crate::dependency::{self, Needed, Uses, Wiring};
 use crate::given::Given;
 use crate::inputs::{Inputs, Values};
 use crate::prepare::{LockFile, Prepared};
@@ -16,7 +15,7 @@ use crate::witness;
 use crate::{EngineError, Loaded, Source, Workspace};
 use relrun_graph::{Errands, Selection};
 use relrun_ledger::{Digest, Files, Git, ReleaseId, ReleaseKind, RunKind, StepId, Summary};
-use relrun_manifest::{ProviderName, Version};
+use relrun_manifest::Version;
 use relrun_report::{RunFinished, RunVerdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -45,7 +44,7 @@ pub struct ApplyRequest {
     /// Which release this one follows, where `retry -i` makes it.
     pub follows: Option<ReleaseId>,
     /// `--use`: the providers that are meant, by the name under which they are consumed.
-    pub uses: BTreeMap<String, ProviderName>,
+    pub uses: Uses,
     /// `--cascade`: what uses the outputs that changed is deployed again too.
     pub cascade: bool,
 }
@@ -90,19 +89,14 @@ async fn prepare(workspace: &Workspace, loaded: Loaded, inputs: Inputs, request:
     let identity = survey.identity(&prepared, &lock);
     let needed = Needed { requires: dependency::requirements(&prepared.loaded, &request.uses)?, ..Needed::default() };
     let mut sought = Sought { package, identity, steps, environments, standing: BTreeMap::new(), outdated: BTreeSet::new(), declared };
-    let mut wiring = Wiring::new();
-    if !needed.requires.is_empty() {
-        let board = Board::read(workspace)?;
-        let everywhere = || environments_of(&prepared, &prepared.graph.topological().map(|node| StepId(node.0)).collect());
-        let environments = sought.environments.clone().unwrap_or_else(everywhere);
-        wiring = wiring_for(&prepared, &needed, &board, &environments);
-        dependency::check(&wiring)?;
-        sought.outdated = environments.into_iter().filter(|environment| board.differs(&prepared, environment, &wiring)).collect();
-    }
+    let everywhere = || environments_of(&prepared, &prepared.graph.topological().map(|node| StepId(node.0)).collect());
+    let looked = needed.look(workspace, &prepared, &sought.environments.clone().unwrap_or_else(everywhere))?;
+    dependency::check(&looked.wiring)?;
+    sought.outdated = looked.outdated;
     if !request.force && request.follows.is_none() {
         sought = Asked { workspace, prepared: &prepared, survey: &survey, lock: &lock }.leave_out_standing(sought)?;
     }
-    Ok(Applied { prepared, survey, lock, sought, needed, wiring })
+    Ok(Applied { prepared, survey, lock, sought, needed, wiring: looked.wiring })
 }
 
 pub(super) fn environments_of(prepared: &Prepared, steps: &BTreeSet<StepId>) -> BTreeSet<String> {
@@ -162,6 +156,7 @@ pub async fn apply(mut tools: Tools<'_>, loaded: Loaded, request: &ApplyRequest)
     if !again::is_laid_out(&applied.prepared) && applied.needed.requires.is_empty() {
         witness::keep(&tools.workspace, &applied, request);
     }
+    tools.cascades |= request.cascade;
     let finished = carry(tools.again(), applied, request, began).await?;
     if !matches!(finished.verdict, RunVerdict::Succeeded | RunVerdict::NothingToDo) {
         return Ok(finished);
@@ -170,7 +165,9 @@ pub async fn apply(mut tools: Tools<'_>, loaded: Loaded, request: &ApplyRequest)
     if request.cascade {
         return Box::pin(super::cascade(tools, &loaded, finished)).await;
     }
-    super::cascade::say_outdated(&mut tools, &loaded)?;
+    if finished.verdict == RunVerdict::NothingToDo {
+        tools.say_outdated(&loaded)?;
+    }
     Ok(finished)
 }
 

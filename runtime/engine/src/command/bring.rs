@@ -3,10 +3,9 @@
 //! Both `rollback` and `promote` end here. It must never look at the work tree's sources, and never at the health of what it replaces.
 
 use super::Tools;
-use super::parts::{Needed, wiring_for};
 use super::start::{Draft, MadeOf};
 use crate::carry::Aim;
-use crate::dependency::{self, Board};
+use crate::dependency::{self, Needed};
 use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;
 use crate::{EngineError, Loaded, Workspace};
@@ -40,10 +39,7 @@ pub(super) async fn bring(
     }
     let steps = steps_of(&prepared, record, environments)?;
     tools.check_freeze(&prepared.loaded, &environments.iter().cloned().collect())?;
-    if !needed.requires.is_empty() {
-        let board = Board::read(&tools.workspace)?;
-        dependency::check(&wiring_for(&prepared, &needed, &board, &environments.iter().cloned().collect()))?;
-    }
+    dependency::check(&needed.look(&tools.workspace, &prepared, &environments.iter().cloned().collect())?.wiring)?;
     let survey = Survey::beside(&tools.workspace, &prepared, record)?;
     let identity = brought(&tools.workspace, &prepared, &survey, record, (command, environments))?;
     if planned.is_some_and(|planned| planned != identity) {

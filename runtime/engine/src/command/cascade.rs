@@ -5,10 +5,10 @@ use super::bring::built_as;
 use super::converge::record_loaded;
 use super::promote::{PromoteRequest, promote, promotion};
 use super::{Tools, read, summaries};
-use crate::EngineError;
-use crate::Loaded;
 use crate::dependency::{Board, Part, User};
-use relrun_report::{LineLevel, ReportEvent, RunFinished, RunVerdict};
+use crate::error::Exit;
+use crate::{EngineError, Loaded};
+use relrun_report::{LineLevel, RunFinished, RunVerdict};
 use std::collections::BTreeSet;
 
 /// Deploys again what was deployed with other values than a package's deployments give now, and then what uses those, each at most once.
@@ -19,49 +19,46 @@ pub async fn cascade(mut tools: Tools<'_>, loaded: &Loaded, before: RunFinished)
     }
     let mut packages = BTreeSet::from([loaded.manifest.package.name.value.to_string()]);
     let mut done: BTreeSet<User> = BTreeSet::new();
-    let mut ended = before;
+    tools.cascades = true;
+    let (mut last, mut is_told) = (before, false);
     let mut failed = None;
     loop {
         let outdated = Board::read(&tools.workspace)?.outdated(&packages);
-        let Some((user, by)) =
-            outdated.into_iter().find(|(user, _)| !done.iter().any(|other| other.package == user.package && other.place == user.place))
-        else {
-            break;
-        };
-        done.insert(user.clone());
-        packages.insert(user.package.clone());
-        tools.tell(ended);
-        (tools.emit)(ReportEvent::Notice {
-            level: LineLevel::Info,
-            text: format!("{} used what {by} gave before: it is deployed again", user.words()),
-        });
-        ended = Box::pin(again(tools.again(), loaded, &user, &by)).await?;
-        if !is_well(&ended) {
-            failed = Some(ended.clone());
+        let is_done = |user: &User| done.iter().any(|other| other.package == user.package && other.place == user.place);
+        let Some((user, by)) = outdated.into_iter().find(|(user, _)| !is_done(user)) else { break };
+        if !is_told {
+            tools.tell(last.clone());
         }
+        tools.say(LineLevel::Info, format!("{} used what {by} gave before: it is deployed again", user.words()));
+        is_told = true;
+        match Box::pin(again(tools.again(), loaded, &user, &by)).await {
+            Ok(ended) => {
+                if !is_well(&ended) {
+                    failed.get_or_insert(Ok(ended.clone()));
+                }
+                (last, is_told) = (ended, false);
+            }
+            Err(error) if matches!(error.exit(), Exit::Machine | Exit::Interrupted) => return Err(error),
+            Err(error) => {
+                tools.say(LineLevel::Warn, format!("{} is not deployed again: {error}", user.words()));
+                failed.get_or_insert(Err(error));
+            }
+        }
+        packages.insert(user.package.clone());
+        done.insert(user);
     }
     match failed {
+        None => Ok(last),
+        // The last one failed itself, and is told by whoever called.
+        Some(Ok(_)) if !is_told && !is_well(&last) => Ok(last),
         // A later one that went well must not hide it.
-        Some(failed) if is_well(&ended) => {
-            tools.tell(ended);
-            Ok(failed)
+        Some(failed) => {
+            if !is_told {
+                tools.tell(last);
+            }
+            failed
         }
-        _ => Ok(ended),
     }
-}
-
-/// Says what was deployed with other values than a package's deployments give now.
-pub(super) fn say_outdated(tools: &mut Tools<'_>, loaded: &Loaded) -> Result<(), EngineError> {
-    let manifest = &loaded.manifest;
-    if manifest.outputs.is_empty() && manifest.provides.is_empty() {
-        return Ok(());
-    }
-    let packages = BTreeSet::from([manifest.package.name.value.to_string()]);
-    for (user, by) in Board::read(&tools.workspace)?.outdated(&packages) {
-        let text = format!("{} was deployed with what {by} gave before: `relrun apply --cascade` deploys it again", user.words());
-        (tools.emit)(ReportEvent::Notice { level: LineLevel::Warn, text });
-    }
-    Ok(())
 }
 
 fn is_well(finished: &RunFinished) -> bool {

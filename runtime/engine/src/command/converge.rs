@@ -11,7 +11,7 @@ use super::due::gone;
 use super::promote::{PromoteRequest, promote, promotion};
 use super::resume::{Resume, resume};
 use super::{Tools, read, recorded_environments};
-use crate::dependency::{Part, choose};
+use crate::dependency::{Part, Uses, choose};
 use crate::error::Exit;
 use crate::{EngineError, Loaded, Source, Workspace};
 use order::Ordered;
@@ -112,6 +112,7 @@ pub fn wishes(loaded: &Loaded, only: &[String]) -> Result<Vec<Wish>, EngineError
 /// # Errors
 /// Only where nothing can go on: a store or the machine failed.
 pub async fn converge(mut tools: Tools<'_>, loaded: &Loaded, request: &ConvergeRequest) -> Result<Vec<(Wish, Converged)>, EngineError> {
+    tools.cascades = true;
     let mut all: Vec<(Wish, Converged)> = Vec::new();
     for Ordered { wish, after, circle } in order::order(&tools, loaded, wishes(loaded, &request.environments)?).await? {
         let failed = after.iter().map(|other| &all[*other]).find(|(_, converged)| converged.exit() != Exit::Done);
@@ -197,7 +198,7 @@ pub(super) async fn one(tools: Tools<'_>, loaded: &Loaded, wish: &Wish, trying: 
         if on.iter().any(|what| what != "continue") {
             return Ok(Converged::Waits(waiting.release, on.clone()));
         }
-        return Ok(Converged::Carried(resume(tools, loaded, Some(waiting.release), Resume::Continue).await?));
+        return Ok(Converged::Carried(resume(tools, loaded, Some(waiting.release), Resume::Continue, &Uses::new()).await?));
     }
     if let Some(rests) = tries.rest().filter(|_| !stands && !trying.now) {
         return Ok(rests);

@@ -5,10 +5,9 @@
 
 use super::bring::{Bringing, bring};
 use super::package::{named, scratch};
-use super::parts::{Needed, wiring_for};
-use super::promote::{check_environment, is_outdated};
+use super::promote::check_environment;
 use super::{Tools, prepared_from, read};
-use crate::dependency::{self, Board, Part, Wiring};
+use crate::dependency::{self, Needed, Part, Uses, Wiring};
 use crate::given::Given;
 use crate::inputs::Inputs;
 use crate::prepare::{LockFile, Prepared};
@@ -121,6 +120,8 @@ pub struct DeliverRequest {
     pub force: bool,
     /// The identity of the saved plan that is carried: another is refused.
     pub planned: Option<Digest>,
+    /// `--use`: the providers that are meant.
+    pub uses: Uses,
     /// Of which deployment it is a part.
     pub part: Option<Part>,
 }
@@ -168,22 +169,18 @@ pub(crate) async fn delivery(
     let record = record_of(workspace, loaded, package, request)?;
     let mut sets = super::settings::standing(&super::summaries(workspace, &name)?, &name, request.deployment.as_deref());
     if let Some(part) = &request.part {
-        Inputs::check_set(loaded, &part.of.name, &part.set)?;
-        sets = request.environments.iter().map(|name| (name.clone(), part.set.clone())).collect();
+        let set = Inputs::of_part(loaded, part)?;
+        sets = request.environments.iter().map(|name| (name.clone(), set.clone())).collect();
     }
     let sets = request.environments.iter().map(|name| (name.clone(), sets.remove(name).unwrap_or_default())).collect();
     let inputs = Inputs::delivered(loaded, &record.start, sets, &request.inputs)?;
     let selection = Selection { deployment: request.deployment.clone(), ..Selection::default() };
     let prepared = prepared_from(workspace, &record, loaded, &selection, |_| inputs).await?;
-    let needed = Needed::of_record(&prepared.loaded, &record, request.part.as_ref().map(|part| part.of.clone()))?;
-    let mut wiring = Wiring::new();
-    if !needed.requires.is_empty() {
-        wiring = wiring_for(&prepared, &needed, &Board::read(workspace)?, &request.environments.iter().cloned().collect());
-        dependency::check(&wiring)?;
-    }
-    let mut delivery = Delivery { prepared, record, needed, wiring, due: Vec::new(), standing: BTreeMap::new() };
+    let needed = Needed::of_record(&prepared.loaded, &record, request.part.as_ref().map(|part| part.of.clone()), &request.uses)?;
+    let looked = needed.look(workspace, &prepared, &request.environments.iter().cloned().collect())?;
+    let mut delivery = Delivery { prepared, record, needed, wiring: looked.wiring, due: Vec::new(), standing: BTreeMap::new() };
     for environment in BTreeSet::from_iter(&request.environments) {
-        match delivery.stands_in(workspace, environment, request)? {
+        match delivery.stands_in(workspace, environment, request)?.filter(|_| !looked.outdated.contains(environment)) {
             Some(there) => _ = delivery.standing.insert(environment.clone(), there),
             None => delivery.due.push(environment.clone()),
         }
@@ -206,10 +203,7 @@ impl Delivery {
         let stands = read(workspace, package, active)?.start;
         let same = stands.taken_from == self.record.start.taken_from
             && stands.settings.get(environment) == self.prepared.inputs.bound.get(environment);
-        if !same || is_outdated(workspace, &self.prepared, &self.needed, environment)? {
-            return Ok(None);
-        }
-        Ok(summaries.into_iter().find(|summary| summary.release == active))
+        Ok(summaries.into_iter().find(|summary| same && summary.release == active))
     }
 }
 
@@ -276,7 +270,7 @@ fn record_of(workspace: &Workspace, loaded: &Loaded, package: &Package, request:
         git: None,
         files: packed.files.clone(),
         taken_from: Some(PackageDigest(digest)),
-        requires: dependency::requirements(loaded, &BTreeMap::new())?,
+        requires: dependency::requirements(loaded, &Uses::new())?,
         part_of: None,
     };
     let begun = Event::RunStarted { run: RunKind::Apply, actor: workspace.actor.clone(), steps: None };

@@ -3,10 +3,10 @@
 //! Each run is a record of its own, which makes no deployment: what is active before is active after.
 
 use super::bring::identity;
-use super::parts::Needed;
 use super::start::{Draft, MadeOf};
 use super::{Tools, deployment_of, prepared_from, read};
 use crate::carry::Aim;
+use crate::dependency::Needed;
 use crate::inputs::Inputs;
 use crate::prepare::{LockFile, Prepared};
 use crate::survey::Survey;

@@ -6,83 +6,27 @@
 use super::converge::{Converged, Trying, Wish, one, record_loaded};
 use super::{BackRequest, Resume, Taken, Tools, deployment_of, destroy, read, resume, summaries, undo};
 use crate::carry::Carried;
-use crate::dependency::{self, Board, Part, Seeker, Wiring, locked_of, part_name};
-use crate::prepare::Prepared;
+use crate::dependency::{Part, Uses, locked_of, part_name};
 use crate::{EngineError, Loaded, Workspace};
-use relrun_ledger::{
-    DeploymentKey, Deployments, EnvironmentState, Event, PartOf, Provider, Release, ReleaseId, Requirement, Status, Verdict,
-};
+use relrun_ledger::{DeploymentKey, Deployments, EnvironmentState, Event, PartOf, Release, ReleaseId, Requirement, Status, Verdict};
 use relrun_manifest::{Version, VersionSelector};
 use relrun_report::{RunFinished, RunVerdict};
 use relrun_store::StreamId;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// What a release or a draft of one needs.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Needed {
-    pub(super) requires: BTreeMap<String, Requirement>,
-    pub(super) locked: BTreeMap<String, String>,
-    pub(super) part_of: Option<PartOf>,
-}
-
-impl Needed {
-    /// Returns what a record needs that is brought somewhere: as its manifest says, with the versions that it was built against.
-    pub(super) fn of_record(loaded: &Loaded, record: &Release, part_of: Option<PartOf>) -> Result<Self, EngineError> {
-        let requires = dependency::requirements(loaded, &BTreeMap::new())?;
-        Ok(Self { requires, locked: record.locked.clone(), part_of })
-    }
-}
-
-/// Looks for what meets a release's requirements, in every environment that it has steps in.
-pub(super) fn wiring_of(
-    workspace: &Workspace,
-    prepared: &Prepared,
-    release: &Release,
-    previous: &BTreeMap<String, Option<Release>>,
-) -> Result<Wiring, EngineError> {
-    if release.start.requires.is_empty() {
-        return Ok(Wiring::new());
-    }
-    let board = Board::read(workspace)?;
-    let deployment = deployment_of(release).unwrap_or_default();
-    let before = |environment: &str| {
-        let own = release.met_in(environment);
-        let earlier = previous.get(environment).and_then(Option::as_ref).map(|earlier| earlier.met_in(environment));
-        if own.is_empty() { earlier.unwrap_or(own).clone() } else { own.clone() }
-    };
-    let look = |environment: &str| {
-        let wanted = dependency::wanted(prepared, environment);
-        let start = &release.start;
-        let (package, deployment) = (start.package.as_str(), deployment.as_str());
-        let seeker = Seeker { board: &board, package, deployment, requires: &start.requires, locked: &release.locked, wanted: &wanted };
-        (environment.to_owned(), seeker.look(environment, &before(environment)))
-    };
-    Ok(release.environments().into_iter().map(look).collect())
-}
-
-/// What a draft would need, looked for in these environments. `before` is what met it at each place when it was last deployed there.
-pub(super) fn wiring_for(prepared: &Prepared, needed: &Needed, board: &Board, environments: &BTreeSet<String>) -> Wiring {
-    let package = prepared.loaded.manifest.package.name.value.to_string();
-    let deployment = prepared.nodes.iter().find_map(|node| node.deployment.clone()).unwrap_or_default();
-    let nothing: BTreeMap<String, Provider> = BTreeMap::new();
-    let look = |environment: &String| {
-        let wanted = dependency::wanted(prepared, environment);
-        let place = DeploymentKey { environment: environment.clone(), deployment: deployment.clone() };
-        let before = board.met_at(&package, &place).unwrap_or(&nothing);
-        let (requires, locked) = (&needed.requires, &needed.locked);
-        let seeker = Seeker { board, package: &package, deployment: &deployment, requires, locked, wanted: &wanted };
-        (environment.clone(), seeker.look(environment, before))
-    };
-    environments.iter().map(look).collect()
-}
 
 /// Goes on after a run: brings the parts that it waits for and takes it up again, and takes back the parts of what went back.
 pub(super) async fn follow(mut tools: Tools<'_>, loaded: Loaded, stream: &StreamId, carried: Carried) -> Result<RunFinished, EngineError> {
     let Carried { finished, parts } = carried;
     let release = read(&tools.workspace, &stream.package, stream.release)?;
-    if let Some(failed) = take_back(&mut tools, &loaded, &release).await? {
-        tools.tell(finished);
-        return Ok(failed);
+    match take_back(&mut tools, &loaded, &release).await {
+        Ok(None) => {}
+        Ok(Some(failed)) => {
+            tools.tell(finished);
+            return Ok(failed);
+        }
+        Err(error) => {
+            tools.tell(finished);
+            return Err(error);
+        }
     }
     let mut failed = None;
     let mut brought = false;
@@ -101,7 +45,11 @@ pub(super) async fn follow(mut tools: Tools<'_>, loaded: Loaded, stream: &Stream
             }
         }
     }
-    let finished = if brought { Box::pin(resume(tools.again(), loaded, Some(stream.release), Resume::Continue)).await? } else { finished };
+    let finished = if brought {
+        Box::pin(resume(tools.again(), loaded, Some(stream.release), Resume::Continue, &Uses::new())).await?
+    } else {
+        finished
+    };
     let Some(mut failed) = failed else { return Ok(finished) };
     tools.tell(finished);
     failed.next = Some(format!("relrun continue {} -m {}", stream.release, stream.package));
@@ -141,7 +89,7 @@ async fn bring(mut tools: Tools<'_>, loaded: &Loaded, release: &Release, environ
     let converged = if let Some((id, how)) = begun(&tools.workspace, &wish, &of)? {
         // A process that died, or a failure that could not be undone, left it in the middle.
         let of_part = record_loaded(&tools.workspace, loaded, &read(&tools.workspace, package, id)?)?;
-        Converged::Carried(Box::pin(resume(tools.again(), of_part, Some(id), how)).await?)
+        Converged::Carried(Box::pin(resume(tools.again(), of_part, Some(id), how, &Uses::new())).await?)
     } else {
         let trying = Trying { now: true, part: Some(Part { of, set: set.clone() }) };
         Box::pin(one(tools.again(), loaded, &wish, &trying)).await?

@@ -1,12 +1,10 @@
 //! `promote`: the very release that is active in one environment, deployed to another with the other's settings and gates.
 
 use super::bring::{Bringing, bring, built_as};
-use super::parts::{Needed, wiring_for};
 use super::resume::{Resume, resume};
 use super::{Tools, prepared_from, read};
-use crate::dependency::{Board, Part};
+use crate::dependency::{Needed, Part, Uses};
 use crate::inputs::Inputs;
-use crate::prepare::Prepared;
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::Selection;
 use relrun_ledger::{DeploymentKey, Deployments, Mark, Release, ReleaseId, ReleaseKind, Status, StepState, Summary, Verdict};
@@ -26,6 +24,8 @@ pub struct PromoteRequest {
     pub deployment: Option<String>,
     /// One line about it; by default where it comes from.
     pub description: Option<String>,
+    /// `--use`: the providers that are meant.
+    pub uses: Uses,
     /// Of which deployment it is a part.
     pub part: Option<Part>,
 }
@@ -106,7 +106,7 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
     let (id, to) = (promotion.release.release, &promotion.request.to);
     let record = &promotion.record;
     if promotion.is_settings() && promotion.release.status == Status::Ended(Verdict::Staged) {
-        return resume(tools, loaded, Some(id), Resume::Continue).await;
+        return resume(tools, loaded, Some(id), Resume::Continue, &promotion.request.uses).await;
     }
     let mut sets = if promotion.is_settings() {
         record.start.set.clone()
@@ -114,7 +114,10 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
         super::settings::standing(&super::summaries(&tools.workspace, &package)?, &package, promotion.request.deployment.as_deref())
     };
     let part = promotion.request.part.clone();
-    let set = part.as_ref().map_or_else(|| sets.remove(to).unwrap_or_default(), |part| part.set.clone());
+    let set = match &part {
+        Some(part) => Inputs::of_part(&loaded, part)?,
+        None => sets.remove(to).unwrap_or_default(),
+    };
     let selection = Selection { deployment: promotion.request.deployment.clone(), ..Selection::default() };
     let prepared =
         prepared_from(&tools.workspace, record, &loaded, &selection, |then| Inputs::promoted(then, &record.start, to, set)).await?;
@@ -122,11 +125,11 @@ pub async fn promote(tools: Tools<'_>, loaded: Loaded, promotion: &Promotion) ->
         let there = promotion.replaces.as_ref().map(|there| read(&tools.workspace, &package, there.release)).transpose()?;
         Ok::<_, EngineError>(there.is_some_and(|there| there.start.settings.get(to) == prepared.inputs.bound.get(to)))
     };
-    if let Some(part) = &part {
-        Inputs::check_set(&prepared.loaded, &part.of.name, &part.set)?;
-    }
-    let needed = Needed::of_record(&prepared.loaded, record, part.map(|part| part.of))?;
-    if promotion.is_there && has_same_settings()? && !is_outdated(&tools.workspace, &prepared, &needed, to)? {
+    let needed = Needed::of_record(&prepared.loaded, record, part.map(|part| part.of), &promotion.request.uses)?;
+    if promotion.is_there
+        && has_same_settings()?
+        && needed.look(&tools.workspace, &prepared, &BTreeSet::from([to.clone()]))?.outdated.is_empty()
+    {
         return Ok(RunFinished {
             package,
             release: promotion.replaces.as_ref().map(|there| there.release.to_string()),
@@ -192,14 +195,4 @@ fn deployment(workspace: &Workspace, package: &str, loaded: &Loaded, request: &P
 fn nothing_in(package: &str, key: &DeploymentKey) -> EngineError {
     let place = crate::words::place(package, &key.environment, Some(&key.deployment));
     EngineError::input(format!("nothing of {package} stands in {place}"), "type `relrun status` to see what is where")
-}
-
-/// Whether what stands in an environment was deployed with other values than it would be deployed with now.
-pub(super) fn is_outdated(workspace: &Workspace, prepared: &Prepared, needed: &Needed, environment: &str) -> Result<bool, EngineError> {
-    if needed.requires.is_empty() {
-        return Ok(false);
-    }
-    let board = Board::read(workspace)?;
-    let wiring = wiring_for(prepared, needed, &board, &BTreeSet::from([environment.to_owned()]));
-    Ok(board.differs(prepared, environment, &wiring))
 }

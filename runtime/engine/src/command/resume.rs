@@ -4,6 +4,7 @@ use super::apply::apply_with;
 use super::back::BackRequest;
 use super::{ApplyRequest, Taken, Tools, find, read, snapshot};
 use crate::carry::Aim;
+use crate::dependency::{Needed, Uses};
 use crate::given::Given;
 use crate::inputs::Inputs;
 use crate::prepare::Prepared;
@@ -42,8 +43,14 @@ impl Resume {
     }
 }
 
-/// Takes a release up again: the one named, or the last.
-pub async fn resume(mut tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, how: Resume) -> Result<RunFinished, EngineError> {
+/// Takes a release up again: the one named, or the last. `uses` are the providers that a person names for it.
+pub async fn resume(
+    mut tools: Tools<'_>,
+    loaded: Loaded,
+    id: Option<ReleaseId>,
+    how: Resume,
+    uses: &Uses,
+) -> Result<RunFinished, EngineError> {
     let package = loaded.manifest.package.name.value.to_string();
     let id = find(&tools.workspace, &package, id)?;
     let mut release = read(&tools.workspace, &package, id)?;
@@ -62,6 +69,7 @@ pub async fn resume(mut tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>,
     let (run, aim) = how.run(&release);
     if aim == Aim::Forward {
         tools.check_freeze(&prepared.loaded, &crate::freeze::unfinished(&release))?;
+        check_needs(&tools, &prepared, &release, uses)?;
     }
     let survey = match aim {
         Aim::Forward => survey_rest(&tools.workspace, &prepared, &release)?,
@@ -69,10 +77,11 @@ pub async fn resume(mut tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>,
         Aim::Undo | Aim::Destroy => Survey::new(&tools.workspace, &prepared, &|_| false)?,
     };
     let secrecy = crate::secrets::read(&tools.workspace, &prepared, &|node| super::is_left(&prepared, &release, node))?;
-    let taken = Taken::take_up(&tools.workspace, &package, id, selected, &tools.options.patience())?;
+    let mut taken = Taken::take_up(&tools.workspace, &package, id, selected, &tools.options.patience())?;
     if aim == Aim::Forward {
         check_goes_forward(&taken.release, how)?;
     }
+    taken.uses.clone_from(uses);
     tools.carry(prepared, survey, taken, secrecy, (run, aim, how.command())).await
 }
 
@@ -93,7 +102,12 @@ async fn undo_what_could_not_be(tools: &mut Tools<'_>, loaded: &Loaded, release:
 }
 
 /// `retry -i K=V`: the next release, of the same manifest with other inputs. What the change does not reach comes from the cache.
-pub async fn retry_with(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>, given: &Given) -> Result<RunFinished, EngineError> {
+pub async fn retry_with(
+    tools: Tools<'_>,
+    loaded: Loaded,
+    id: Option<ReleaseId>,
+    (given, uses): (&Given, &Uses),
+) -> Result<RunFinished, EngineError> {
     let package = loaded.manifest.package.name.value.to_string();
     let id = find(&tools.workspace, &package, id)?;
     let release = read(&tools.workspace, &package, id)?;
@@ -116,6 +130,7 @@ pub async fn retry_with(tools: Tools<'_>, loaded: Loaded, id: Option<ReleaseId>,
         environments: if narrowed { environments.into_iter().collect() } else { Vec::new() },
         deployment: release.start.steps.iter().find_map(|step| step.deployment.clone()),
         follows: Some(id),
+        uses: uses.clone(),
         ..ApplyRequest::default()
     };
     let (typed, set) = (release.start.given.clone(), release.start.set.clone());
@@ -173,6 +188,13 @@ async fn wait_for_end(tools: &Tools<'_>, package: &str, id: ReleaseId, lock: &re
 
 pub(super) fn bound_steps(release: &Release) -> BTreeSet<StepId> {
     release.step_ids().filter(|step| release.start.steps[step.index()].environment.is_some()).collect()
+}
+
+/// Refuses where a person must say what meets a need of an environment that is still to begin.
+fn check_needs(tools: &Tools<'_>, prepared: &Prepared, release: &Release, uses: &Uses) -> Result<(), EngineError> {
+    let is_open = |environment: &&str| release.may_be_met_anew(environment);
+    let environments = release.environments().into_iter().filter(is_open).map(str::to_owned).collect();
+    crate::dependency::check(&Needed::of_release(release, uses)?.look(&tools.workspace, prepared, &environments)?.wiring)
 }
 
 fn nothing_left(release: &Release) -> Option<RunFinished> {

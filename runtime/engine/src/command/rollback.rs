@@ -1,8 +1,8 @@
 //! `rollback`: a new release from an earlier record. Nothing is built, and nothing depends on the health of what it replaces.
 
 use super::bring::{Bringing, bring, stood_as};
-use super::parts::Needed;
 use super::{Tools, deployment_of, prepared_from, read};
+use crate::dependency::{Needed, Uses};
 use crate::inputs::Inputs;
 use crate::{EngineError, Loaded, Workspace};
 use relrun_graph::Selection;
@@ -18,6 +18,8 @@ pub struct RollbackRequest {
     pub to: Option<ReleaseId>,
     /// `--deployment`.
     pub deployment: Option<String>,
+    /// `--use`: the providers that are meant.
+    pub uses: Uses,
 }
 
 /// Deploys an earlier record again.
@@ -34,7 +36,7 @@ pub async fn rollback(tools: Tools<'_>, loaded: Loaded, request: &RollbackReques
         kind: ReleaseKind::Rollback { to: target },
         environments: std::slice::from_ref(&request.environment),
         planned: None,
-        needed: Needed::of_record(&prepared.loaded, &record, record.start.part_of.clone())?,
+        needed: Needed::of_record(&prepared.loaded, &record, record.start.part_of.clone(), &request.uses)?,
         description: format!("rollback to {target}"),
         command: "rollback",
     };

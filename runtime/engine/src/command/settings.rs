@@ -3,9 +3,9 @@
 //! What was set goes on with every later release of that environment: it is part of what stands there, and a rollback takes it back.
 
 use super::bring::{identity, steps_in};
-use super::parts::Needed;
 use super::start::{Draft, MadeOf};
 use super::{Tools, prepared_from, read};
+use crate::dependency::{Needed, Uses};
 use crate::given::Given;
 use crate::inputs::{Inputs, Sets, Values};
 use crate::prepare::LockFile;
@@ -130,7 +130,7 @@ pub async fn stage(tools: Tools<'_>, loaded: Loaded, edit: &SettingsEdit) -> Res
         version: Some(record.start.version.clone()),
         description: Some(description(&before, &after)),
         made_of: MadeOf::of(&record),
-        needed: Needed::of_record(&prepared.loaded, &record, record.start.part_of.clone())?,
+        needed: Needed::of_record(&prepared.loaded, &record, record.start.part_of.clone(), &Uses::new())?,
     };
     draft.stage(&tools).map(Some)
 }

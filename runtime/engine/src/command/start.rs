@@ -1,8 +1,8 @@
 //! A new release: an id, a version, and its first event.
 
-use super::parts::Needed;
 use super::same::made;
 use super::{Taken, Tools};
+use crate::dependency::{Needed, Uses};
 use crate::journal::Journal;
 use crate::locks::{Locks, deployment_key, release_key};
 use crate::prepare::{LockFile, Prepared};
@@ -90,7 +90,7 @@ impl Draft<'_> {
         journal.flush_with_summary()?;
         locks.give_back(&package_lock)?;
         let release: Release = journal.release().clone();
-        Ok(Taken { release, stream, steps: self.steps, locks, begun: Some(journal), found: BTreeMap::new() })
+        Ok(Taken { release, stream, steps: self.steps, locks, begun: Some(journal), found: BTreeMap::new(), uses: Uses::new() })
     }
 
     /// Records the release and carries nothing of it: it waits to be promoted. Nothing that is deployed is touched, so that it needs no lock there.

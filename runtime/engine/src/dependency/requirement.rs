@@ -15,31 +15,48 @@ pub struct Part {
     pub set: Values,
 }
 
-/// Returns what a manifest requires. `uses` are the providers that were named for this one release, by name.
+/// The providers that a person names for one command, by the name under which they are consumed.
+pub type Uses = BTreeMap<String, ProviderName>;
+
+/// Returns what a manifest requires. `uses` are the providers that were named for this one release.
 ///
 /// # Errors
 /// A name that nothing is consumed by.
-pub(crate) fn requirements(loaded: &Loaded, uses: &BTreeMap<String, ProviderName>) -> Result<BTreeMap<String, Requirement>, EngineError> {
+pub(crate) fn requirements(loaded: &Loaded, uses: &Uses) -> Result<BTreeMap<String, Requirement>, EngineError> {
     let manifest = &loaded.manifest;
-    let consumed = |name: &str| manifest.consumes.iter().any(|consumes| *consumes.alias == *name);
-    if let Some(unknown) = uses.keys().find(|name| !consumed(name)) {
-        let known: Vec<&str> = manifest.consumes.iter().map(|consumes| consumes.alias.value.as_str()).collect();
-        let help = match (relrun_manifest::nearest(unknown, known.iter().copied()), known.as_slice()) {
-            (Some(near), _) => format!("did you mean `--use {near}=…`?"),
-            (None, []) => "leave `--use` out".to_owned(),
-            (None, known) => format!("it consumes {}", crate::text::join(known)),
-        };
-        return Err(EngineError::input(format!("--use {unknown}: {} consumes nothing by this name", manifest.package.name.value), help));
-    }
     let consumes = manifest.consumes.iter().map(|consumes| {
-        let name = &consumes.alias.value;
-        let provider = uses.get(name).or(consumes.from.as_ref().map(|from| &from.value)).map(ToString::to_string);
-        (name.clone(), Requirement::Interface { interface: consumes.interface.value.clone(), provider })
+        let provider = consumes.from.as_ref().map(|from| from.value.to_string());
+        (consumes.alias.value.clone(), Requirement::Interface { interface: consumes.interface.value.clone(), provider })
     });
     let depends = manifest.depends.iter().map(|depends| {
         let set = depends.settings.iter().map(|setting| (setting.name.value.clone(), plain(&setting.value.value))).collect();
         let (package, version) = (depends.package.value.to_string(), depends.version.value.to_string());
         (depends.alias.value.clone(), Requirement::Package { package, version, set })
     });
-    Ok(consumes.chain(depends).collect())
+    with_uses(consumes.chain(depends).collect(), uses)
+}
+
+/// Puts the providers that a person named in the place of what was required before.
+///
+/// # Errors
+/// A name that nothing is consumed by.
+pub(crate) fn with_uses(mut requires: BTreeMap<String, Requirement>, uses: &Uses) -> Result<BTreeMap<String, Requirement>, EngineError> {
+    for (name, named) in uses {
+        match requires.get_mut(name) {
+            Some(Requirement::Interface { provider, .. }) => *provider = Some(named.to_string()),
+            Some(Requirement::Package { .. }) | None => return Err(consumes_no(name, &requires)),
+        }
+    }
+    Ok(requires)
+}
+
+fn consumes_no(name: &str, requires: &BTreeMap<String, Requirement>) -> EngineError {
+    let consumed = requires.iter().filter(|(_, requirement)| matches!(requirement, Requirement::Interface { .. }));
+    let known: Vec<&str> = consumed.map(|(name, _)| name.as_str()).collect();
+    let help = match (relrun_manifest::nearest(name, known.iter().copied()), known.as_slice()) {
+        (Some(near), _) => format!("did you mean `--use {near}=…`?"),
+        (None, []) => "leave `--use` out".to_owned(),
+        (None, known) => format!("what is consumed is {}", crate::text::join(known)),
+    };
+    EngineError::input(format!("--use {name}: nothing is consumed by this name"), help)
 }
