@@ -29,11 +29,13 @@ pub struct SshSetup {
     pub lines: &'static str,
     /// Whether the keys of both sides are known by the certificates of an authority, and by nothing else.
     pub certified: bool,
+    /// A directory of this machine in whose place whoever logs in sees one of this server's folder, as if the host were another machine. Takes root.
+    pub own: Option<&'static str>,
 }
 
 impl Default for SshSetup {
     fn default() -> Self {
-        Self { address: "127.0.0.2", sftp: "internal-sftp", lines: "", certified: false }
+        Self { address: "127.0.0.2", sftp: "internal-sftp", lines: "", certified: false, own: None }
     }
 }
 
@@ -199,7 +201,7 @@ fn launch(folder: &Path, address: SocketAddr, setup: &SshSetup) -> Option<Child>
     );
     fs::write(folder.join("sshd_config"), config).unwrap();
     let log = fs::File::create(folder.join("log")).unwrap();
-    let mut child = Command::new("/usr/sbin/sshd")
+    let mut child = server(folder, setup)
         .args(["-D", "-e", "-f"])
         .arg(folder.join("sshd_config"))
         .stdin(Stdio::null())
@@ -221,6 +223,17 @@ fn launch(folder: &Path, address: SocketAddr, setup: &SshSetup) -> Option<Child>
     let _ = child.kill();
     let _ = child.wait();
     panic!("sshd does not answer: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());
+}
+
+/// Returns the server's command, without its arguments.
+fn server(folder: &Path, setup: &SshSetup) -> Command {
+    let program = "/usr/sbin/sshd";
+    let Some(own) = setup.own else { return Command::new(program) };
+    fs::create_dir_all(folder.join("own")).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"", "sh"]);
+    command.arg(folder.join("own")).args([own, program]);
+    command
 }
 
 fn greets(address: SocketAddr) -> bool {

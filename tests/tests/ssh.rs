@@ -52,7 +52,7 @@ step "pages" plugin="build" {{
 }}
 phase "publish" environments="*" {{
     deploy "web" plugin="symlink-swap" {{
-        grant {{ host "*"; run "sh" "-c" "*" confine="none" }}
+        grant {{ host "*"; run "sh" "-c" "*" on="*" confine="none" }}
         config {{ source "${{step.pages.pages}}"; root "/srv/pages"; confine "none"; {more} }}
     }}
 }}
@@ -203,7 +203,7 @@ fn commands_of_a_deploy_run_on_the_hosts_of_a_role() {
     let phase = format!(
         r#"phase "run" environments="*" {{
     deploy "app" plugin="deploy" {{
-        grant {{ host "*"; run "sh" "-c" "*" readonly=#true confine="none" }}
+        grant {{ host "*"; run "sh" "-c" "*" on="*" readonly=#true confine="none" }}
         config {{ {up}; confine "none" }}
     }}
 }}

@@ -56,7 +56,7 @@ impl Plugin for Build {
 
     fn resolve(config: &Config) -> Result<Needs> {
         let kind = if config.effect || config.network || !config.secret.is_empty() { Needs::effect() } else { Needs::pure() };
-        let held = Held { network: config.network, in_place: config.in_place, confine: config.confine };
+        let held = Held { network: config.network, in_place: config.in_place, confine: config.confine, ..Held::default() };
         let mut needs = Held::variables(kind.idempotent(true), &config.env);
         for argv in &config.command {
             needs = needs.with(held.need(argv)?.because("the config names this command"));

@@ -86,7 +86,7 @@ impl Plugin for Deploy {
     }
 
     fn resolve(config: &Config) -> Result<Needs> {
-        let held = Held { network: config.network, confine: config.confine, ..Held::default() };
+        let held = Held { network: config.network, confine: config.confine, on_hosts: config.hosts.is_some(), ..Held::default() };
         let mut needs = Held::variables(Needs::effect().idempotent(config.idempotent), &config.env);
         let parts =
             [(&config.up, "it deploys"), (&config.down, "it undoes the deployment"), (&config.destroy, "it removes the deployment")];

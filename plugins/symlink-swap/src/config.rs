@@ -67,7 +67,7 @@ fn keep() -> usize {
 impl Config {
     /// Returns how the commands of `after` are held.
     pub(crate) fn held(&self) -> Held {
-        Held { confine: self.confine, ..Held::default() }
+        Held { confine: self.confine, on_hosts: true, ..Held::default() }
     }
 
     /// Returns whether the source's digest is known yet.

@@ -59,6 +59,7 @@ impl<'w> Asker<'w> {
             deployment: at.deployment.clone(),
             labels: environment.map(|environment| environment.labels.clone()).unwrap_or_default(),
             previous,
+            unfinished: None,
             ..Context::default()
         };
         // Nothing that its fingerprint does not cover reaches a pure step.

@@ -155,6 +155,8 @@ pub struct Context {
     pub settings: BTreeMap<String, String>,
     /// What this deployment's last `apply` left.
     pub previous: Option<Value>,
+    /// The last checkpoint of an earlier attempt of this `apply`, which did not end well.
+    pub unfinished: Option<Value>,
     /// When the release began, in seconds since the Unix epoch.
     pub started_at: u64,
 }

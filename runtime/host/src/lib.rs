@@ -24,6 +24,7 @@ mod sandbox;
 mod state;
 mod stop;
 mod ticker;
+mod veil;
 mod words;
 
 pub use api::{

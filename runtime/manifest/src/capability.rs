@@ -41,11 +41,13 @@ pub enum Capability {
     Registry(String),
 }
 
-/// A command on the host machine.
+/// A command, on the machine that relrun runs on or on hosts of the environment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RunGrant {
     /// The program, then one pattern an argument.
     pub argv: Vec<ArgPattern>,
+    /// `on="web*"`: on these of the environment's hosts, and not on this machine.
+    pub on: Option<String>,
     /// Whether it runs in the work tree itself instead of a staged copy (incremental builds).
     pub in_place: bool,
     /// How it is held.

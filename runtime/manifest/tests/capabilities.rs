@@ -13,7 +13,7 @@ fn covers(granted: &str, asked: &str) -> bool {
 
 fn run_matches(grant: &str, line: &[&str]) -> bool {
     let Capability::Run(run) = cap(grant) else { panic!("{grant}") };
-    run.matches(line[0], &line[1..].iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>())
+    run.matches(None, line[0], &line[1..].iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>())
 }
 
 #[test]
@@ -52,6 +52,18 @@ fn command_lines_cover_narrower_ones() {
     assert!(!covers(r#"run "npm" "ab*""#, r#"run "npm" "a*""#));
     assert!(!covers(r#"run "make""#, r#"run "make" network=#true"#));
     assert!(covers(r#"run "make" in-place=#true confine="none" network=#true readonly=#true"#, r#"run "make""#));
+}
+
+#[test]
+fn a_command_is_for_this_machine_or_for_hosts() {
+    assert!(covers(r#"run "make" on="web*""#, r#"run "make" on="web1""#));
+    assert!(!covers(r#"run "make" on="web1""#, r#"run "make" on="web*""#));
+    assert!(!covers(r#"run "make" on="*""#, r#"run "make""#), "here is no host");
+    assert!(!covers(r#"run "make""#, r#"run "make" on="web1""#), "what may run here may not run there");
+    let Capability::Run(run) = cap(r#"run "make" on="web*""#) else { panic!("a command") };
+    assert_eq!([Some("web1"), Some("db1"), None].map(|host| run.matches(host, "make", &[])), [true, false, false]);
+    assert!(Capability::parse(r#"run "make" on="*" in-place=#true"#).is_err());
+    assert!(Capability::parse(r#"run "make" on="""#).is_err());
 }
 
 #[test]
@@ -151,15 +163,17 @@ fn pattern() -> impl Strategy<Value = String> {
 }
 
 fn run_line() -> impl Strategy<Value = Capability> {
-    (prop::collection::vec(pattern(), 0..3), any::<[bool; 5]>()).prop_map(|(args, [rest, in_place, readonly, network, confined])| {
-        let glob = |text: String| relrun_manifest::ArgPattern::Glob(text);
-        let mut argv: Vec<_> = std::iter::once(glob("make".to_owned())).chain(args.into_iter().map(glob)).collect();
-        if rest {
-            argv.push(relrun_manifest::ArgPattern::Rest);
-        }
-        let confine = if confined { Confine::Full } else { Confine::None };
-        Capability::Run(relrun_manifest::RunGrant { argv, in_place, confine, readonly, network })
-    })
+    (prop::collection::vec(pattern(), 0..3), prop::option::of("[ab*]{1,3}"), any::<[bool; 5]>()).prop_map(
+        |(args, on, [rest, in_place, readonly, network, confined])| {
+            let glob = |text: String| relrun_manifest::ArgPattern::Glob(text);
+            let mut argv: Vec<_> = std::iter::once(glob("make".to_owned())).chain(args.into_iter().map(glob)).collect();
+            if rest {
+                argv.push(relrun_manifest::ArgPattern::Rest);
+            }
+            let confine = if confined { Confine::Full } else { Confine::None };
+            Capability::Run(relrun_manifest::RunGrant { argv, in_place: in_place && on.is_none(), on, confine, readonly, network })
+        },
+    )
 }
 
 fn other() -> impl Strategy<Value = Capability> {
@@ -207,9 +221,10 @@ proptest! {
     }
 
     #[test]
-    fn what_is_covered_never_matches_more(a in run_line(), b in run_line(), args in prop::collection::vec("[ab*-]{0,4}", 0..4)) {
+    fn what_is_covered_never_matches_more(a in run_line(), b in run_line(), host in prop::option::of("[ab]{1,2}"), args in prop::collection::vec("[ab*-]{0,4}", 0..4)) {
+        let host = host.as_deref();
         let (Capability::Run(wide), Capability::Run(narrow)) = (&a, &b) else { unreachable!() };
-        prop_assert!(!(a.covers(&b) && narrow.matches("make", &args)) || wide.matches("make", &args));
+        prop_assert!(!(a.covers(&b) && narrow.matches(host, "make", &args)) || wide.matches(host, "make", &args));
     }
 
     #[test]

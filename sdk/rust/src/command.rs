@@ -99,6 +99,8 @@ pub struct Held {
     pub in_place: bool,
     /// How they are held.
     pub confine: Confine,
+    /// Whether they run on the environment's hosts.
+    pub on_hosts: bool,
 }
 
 impl Held {
@@ -107,7 +109,9 @@ impl Held {
         if argv.first().is_none_or(String::is_empty) {
             return Err(Error::invalid("a command names no program"));
         }
-        Ok(need::run(argv).network(self.network).in_place(self.in_place).unconfined(self.confine == Confine::None))
+        let need = need::run(argv);
+        let need = if self.on_hosts { need.on("*") } else { need };
+        Ok(need.network(self.network).in_place(self.in_place).unconfined(self.confine == Confine::None))
     }
 
     /// Adds the variables that the host wants a grant for, each by its name.

@@ -61,6 +61,13 @@ pub fn previous<R: DeserializeOwned>() -> Result<Option<R>> {
     serde_json::from_str(&text).map(Some).map_err(|error| Error::from(error).context("read the previous receipt"))
 }
 
+/// Returns the last checkpoint of an earlier attempt of this `apply` in this release, where it did not end well and was not undone: what stands
+/// at the target is partly this release's own doing then.
+pub fn unfinished<R: DeserializeOwned>() -> Result<Option<R>> {
+    let Some(text) = host::unfinished() else { return Ok(None) };
+    serde_json::from_str(&text).map(Some).map_err(|error| Error::from(error).context("read what an earlier attempt left"))
+}
+
 /// Returns the moment the release began, in seconds since the Unix epoch; 0 for a pure step.
 pub fn started_at() -> u64 {
     host::started_at()

@@ -79,6 +79,11 @@ impl Need {
         self
     }
 
+    /// `run`: on those of the environment's hosts whose names match, in place of this machine.
+    pub fn on(self, hosts: &str) -> Self {
+        self.property("on", hosts)
+    }
+
     /// `run`: it runs in the work tree itself instead of a staged copy.
     pub fn in_place(self, value: bool) -> Self {
         self.flag("in-place", value)

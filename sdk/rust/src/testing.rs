@@ -120,6 +120,12 @@ impl Fake {
         self
     }
 
+    /// Sets the last checkpoint of an earlier attempt, which did not end well.
+    pub fn unfinished(self, receipt: &Value) -> Self {
+        world::with(|world| world.context.unfinished = Some(receipt.to_string()));
+        self
+    }
+
     /// Writes a file on a host, and makes its directories.
     pub fn write(self, host: &str, path: &str, text: &str) -> Result<Self> {
         world::with(|world| {

@@ -307,6 +307,7 @@ fn context(carrier: &Carrier<'_>, node: NodeId, step: StepId, config: &Value, op
         labels: environment.map(|environment| environment.labels.clone()).unwrap_or_default(),
         settings: settings.iter().map(|(name, value)| (name.clone(), as_text(value))).collect(),
         previous: carrier.found.get(&step).cloned().or_else(|| carrier.previous_step(node).and_then(|record| record.receipt.clone())),
+        unfinished: (operation == "apply").then(|| release.step(step).receipt.clone()).flatten(),
         started_at: u64::try_from(release.created.as_second()).unwrap_or_default(),
     }
 }

@@ -12,8 +12,13 @@ use relrun_manifest::{Capability, Confine, HostAddress, RunGrant};
 use relrun_ssh::Remote;
 use std::path::{Component, Path, PathBuf};
 
-/// Checks a command and says how it is to be run.
-pub(super) async fn prepare(attempt: &Attempt, files: &Files, command: &Command) -> Result<Spec, CallError> {
+/// Checks a command and says how it is to be run, and whether it is handed a secret.
+pub(super) async fn prepare(attempt: &Attempt, files: &Files, command: &Command) -> Result<(Spec, bool), CallError> {
+    let spec = spec(attempt, files, command).await?;
+    Ok((spec, !command.secret_env.is_empty() || takes_secret(attempt, command)?))
+}
+
+async fn spec(attempt: &Attempt, files: &Files, command: &Command) -> Result<Spec, CallError> {
     let grant = granted(attempt, command)?;
     if let Some((name, address)) = behind_ssh(attempt, command)? {
         return on_host(attempt, files, command, grant, name, &address).await;
@@ -45,7 +50,7 @@ pub(super) async fn prepare(attempt: &Attempt, files: &Files, command: &Command)
 /// Finds the grant that covers a command line. Where nothing may change, only one that says `readonly`.
 fn granted<'a>(attempt: &'a Attempt, command: &Command) -> Result<&'a RunGrant, CallError> {
     let mut matching = attempt.capabilities.iter().filter_map(|capability| match capability {
-        Capability::Run(grant) if grant.matches(&command.program, &command.args) => Some(grant),
+        Capability::Run(grant) if grant.matches(command.host.as_deref(), &command.program, &command.args) => Some(grant),
         _ => None,
     });
     let line = shown(command);
@@ -62,7 +67,11 @@ fn granted<'a>(attempt: &'a Attempt, command: &Command) -> Result<&'a RunGrant, 
 /// Returns the command as the line that would grant it.
 fn shown(command: &Command) -> String {
     let words = std::iter::once(&command.program).chain(&command.args);
-    words.fold("run".to_owned(), |line, word| format!("{line} {word:?}"))
+    let line = words.fold("run".to_owned(), |line, word| format!("{line} {word:?}"));
+    match &command.host {
+        Some(host) => format!("{line} on={host:?}"),
+        None => line,
+    }
 }
 
 fn place(attempt: &Attempt, files: &Files, command: &Command, grant: &RunGrant) -> Result<Held, CallError> {
@@ -204,13 +213,22 @@ fn stdin(attempt: &Attempt, command: &Command) -> Result<Vec<u8>, CallError> {
     if let Some(data) = &command.stdin {
         return Ok(data.clone());
     }
-    if attempt.kind == StepKind::Pure {
+    if !takes_secret(attempt, command)? {
         return Ok(Vec::new());
     }
     let granted = attempt.access().command_secrets(&command.program).map_err(|error| attempt.gate_error("secret", error))?;
     let Some(found) = granted.iter().find(|granted| granted.env.is_none()) else { return Ok(Vec::new()) };
     attempt.using(&format!("secret {:?} to-command={:?}", found.name, command.program), None);
     Ok(found.value.as_bytes().to_vec())
+}
+
+/// Returns whether a command reads a secret from its standard input.
+fn takes_secret(attempt: &Attempt, command: &Command) -> Result<bool, CallError> {
+    if command.stdin.is_some() || attempt.kind == StepKind::Pure {
+        return Ok(false);
+    }
+    let granted = attempt.access().command_secrets(&command.program).map_err(|error| attempt.gate_error("secret", error))?;
+    Ok(granted.iter().any(|granted| granted.env.is_none()))
 }
 
 /// Makes `/work` at the first command: a writable copy of `/in/work`. Never links, because the staged files may be the store's own.

@@ -48,6 +48,10 @@ impl context::Host for State {
         Ok(self.attempt.context.previous.as_ref().map(ToString::to_string))
     }
 
+    fn unfinished(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.attempt.context.unfinished.as_ref().map(ToString::to_string))
+    }
+
     fn started_at(&mut self) -> wasmtime::Result<u64> {
         Ok(self.attempt.context.started_at)
     }

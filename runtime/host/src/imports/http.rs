@@ -2,11 +2,13 @@
 
 use super::kubernetes::ToCluster;
 use super::{Secret, span};
+use crate::attempt::Attempt;
 use crate::bindings::http;
 use crate::bindings::types::Error;
 use crate::error::CallError;
 use crate::files::{For, blocking, locate, told};
 use crate::state::State;
+use crate::veil::Veil;
 use relrun_gate::{BasicAuth, Body, Request, Response, SecretHeader};
 use std::io::Write;
 use std::time::Duration;
@@ -34,6 +36,24 @@ impl HttpRequest {
 pub struct HttpResponse {
     response: Response,
     capability: String,
+    /// Where the request carried a secret, which the server may say back.
+    veil: Option<Veil>,
+}
+
+impl HttpResponse {
+    /// Returns the next bytes of the body as the guest may have them, at most `max`; empty at the end.
+    async fn next(&mut self, attempt: &Attempt, max: usize) -> Result<Vec<u8>, CallError> {
+        loop {
+            if let Some(ready) = self.veil.as_mut().and_then(|veil| veil.next(max)) {
+                return Ok(ready);
+            }
+            let piece = self.response.read(max).await.map_err(|error| attempt.gate_error(&self.capability, error))?;
+            match &mut self.veil {
+                Some(veil) => veil.take(&piece),
+                None => return Ok(piece.into()),
+            }
+        }
+    }
 }
 
 impl State {
@@ -106,6 +126,7 @@ impl http::HostRequest for State {
         attempt.stop.check()?;
         attempt.effects_only(&capability)?;
         let gate = self.ways.gate().map_err(CallError::permanent)?;
+        let is_secret = !request.secret_headers.is_empty() || request.basic_auth.is_some();
         let access = attempt.access();
         let send = async {
             let sent = match cluster {
@@ -119,7 +140,8 @@ impl http::HostRequest for State {
         };
         let response = attempt.stop.race(send).instrument(span("http.send")).await?;
         attempt.using(&capability, Some(&response.remote().to_string()));
-        Ok(self.table.push(HttpResponse { response, capability })?)
+        let veil = is_secret.then(|| Veil::new(&attempt.masker));
+        Ok(self.table.push(HttpResponse { response, capability, veil })?)
     }
 
     async fn drop(&mut self, request: Resource<HttpRequest>) -> wasmtime::Result<()> {
@@ -134,7 +156,10 @@ impl http::HostResponse for State {
     }
 
     async fn headers(&mut self, response: Resource<HttpResponse>) -> wasmtime::Result<Vec<(String, String)>> {
-        Ok(self.table.get(&response)?.response.headers())
+        let answer = self.table.get(&response)?;
+        let headers = answer.response.headers().into_iter();
+        let mask = |value: String| if answer.veil.is_some() { self.attempt.masker.mask(&value).into_owned() } else { value };
+        Ok(headers.map(|(name, value)| (name, mask(value))).collect())
     }
 
     async fn read(&mut self, response: Resource<HttpResponse>, max: u32) -> Result<Vec<u8>, CallError> {
@@ -142,8 +167,7 @@ impl http::HostResponse for State {
         let answer = self.table.get_mut(&response)?;
         // It is bounded by `PIECE`, which is no more than any pointer's size.
         let max = usize::try_from(max.clamp(1, PIECE)).unwrap_or(1);
-        let read = async { answer.response.read(max).await.map_err(|error| attempt.gate_error(&answer.capability, error)) };
-        Ok(attempt.stop.race(read).instrument(span("http.read")).await?.into())
+        attempt.stop.race(answer.next(attempt, max)).instrument(span("http.read")).await
     }
 
     async fn save(&mut self, response: Resource<HttpResponse>, path: String) -> Result<u64, CallError> {
@@ -154,7 +178,7 @@ impl http::HostResponse for State {
         let save = async {
             let mut length = 0u64;
             loop {
-                let piece = answer.response.read(PIECE as usize).await.map_err(|error| attempt.gate_error(&answer.capability, error))?;
+                let piece = answer.next(attempt, PIECE as usize).await?;
                 if piece.is_empty() {
                     return Ok(length);
                 }

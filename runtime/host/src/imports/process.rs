@@ -7,6 +7,7 @@ use crate::bindings::types::Error;
 use crate::error::CallError;
 use crate::state::{State, Ways};
 use crate::stop::StopSignal;
+use crate::veil::Veil;
 use crate::words::{Stream, Words};
 use relrun_confine::ConfineError;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct Command {
 pub struct Child {
     child: relrun_confine::Child,
     program: String,
+    /// Of both streams, where the command was handed a secret, which it may print.
+    veils: Option<[Veil; 2]>,
     _running: Running,
 }
 
@@ -63,10 +66,11 @@ pub(super) async fn start(attempt: &Attempt, ways: &Ways, command: Command) -> R
     let files = attempt.files("run")?;
     let launcher = ways.launcher.as_ref();
     let launcher = launcher.ok_or_else(|| CallError::permanent("this program was set up without a way to run commands"))?;
-    let spec = command::prepare(attempt, files, &command).await?;
+    let (spec, is_secret) = command::prepare(attempt, files, &command).await?;
     let start = async { launcher.spawn(&spec).await.map_err(|error| refused(&error)) };
     let child = attempt.stop.race(start).await?;
-    Ok(Child { child, program: command.program, _running: Running::new(&files.commands) })
+    let veils = is_secret.then(|| [Veil::new(&attempt.masker), Veil::new(&attempt.masker)]);
+    Ok(Child { child, program: command.program, veils, _running: Running::new(&files.commands) })
 }
 
 /// Says an error of the confinement to the plugin.
@@ -83,6 +87,29 @@ pub(super) fn refused(error: &ConfineError) -> CallError {
 }
 
 impl Child {
+    /// Returns the next bytes of a stream as the guest may have them, at most `max`; empty at the end.
+    async fn read(&mut self, which: process::Output, max: usize) -> Result<Vec<u8>, CallError> {
+        let is_out = which == process::Output::Stdout;
+        loop {
+            let veil = self.veils.as_mut().map(|[out, err]| if is_out { out } else { err });
+            if let Some(ready) = veil.and_then(|veil| veil.next(max)) {
+                return Ok(ready);
+            }
+            let mut bytes = vec![0; max];
+            let read = if is_out {
+                read_some(self.child.stdout.as_mut(), &mut bytes).await
+            } else {
+                read_some(self.child.stderr.as_mut(), &mut bytes).await
+            };
+            let length = read.map_err(|error| CallError::permanent(format!("failed to read what {} writes: {error}", self.program)))?;
+            bytes.truncate(length);
+            match &mut self.veils {
+                Some([out, err]) => (if is_out { out } else { err }).take(&bytes),
+                None => return Ok(bytes),
+            }
+        }
+    }
+
     /// Waits for the end, what nobody read going to the log. Told to stop, it is ended first.
     pub(super) async fn finish(&mut self, words: &Words, stop: &StopSignal) -> Result<i32, CallError> {
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
@@ -173,17 +200,8 @@ impl process::HostCommand for State {
 impl process::HostChild for State {
     async fn read(&mut self, child: Resource<Child>, which: process::Output, max: u32) -> Result<Vec<u8>, CallError> {
         let found = self.table.get_mut(&child)?;
-        let mut bytes = vec![0; usize::try_from(max.clamp(1, PIECE)).unwrap_or(1)];
-        let read = async {
-            let read = match which {
-                process::Output::Stdout => read_some(found.child.stdout.as_mut(), &mut bytes).await,
-                process::Output::Stderr => read_some(found.child.stderr.as_mut(), &mut bytes).await,
-            };
-            read.map_err(|error| CallError::permanent(format!("failed to read what {} writes: {error}", found.program)))
-        };
-        let length = self.attempt.stop.race(read).instrument(span("process.read")).await?;
-        bytes.truncate(length);
-        Ok(bytes)
+        let max = usize::try_from(max.clamp(1, PIECE)).unwrap_or(1);
+        self.attempt.stop.race(found.read(which, max)).instrument(span("process.read")).await
     }
 
     async fn wait(&mut self, child: Resource<Child>) -> Result<i32, CallError> {

@@ -95,9 +95,12 @@ async fn it_starts_where_it_may() {
     let (ran, _) = set(run(&["sh", "-c", "pwd"]), "dir", json!("/work")).outputs().await;
     assert_eq!(ran.heard.text(), "/work\n");
     assert_eq!(set(run(&["sh", "-c", "pwd"]), "dir", json!("../..")).fails().await.1, FailureKind::Invalid);
-    let on_host = set(run(&["sh", "-c", "echo made > here"]), "host", json!("web1"));
-    assert_eq!(on_host.fails().await.1, FailureKind::Denied);
-    let on_host = set(run(&["sh", "-c", "echo made > here"]), "host", json!("web1")).may("host \"web1\"");
+    let there = || set(run(&["sh", "-c", "echo made > here"]), "host", json!("web1"));
+    assert_eq!(there().fails().await.1, FailureKind::Denied);
+    let (_, kind, message) = there().may("host \"web1\"").fails().await;
+    assert_eq!(kind, FailureKind::Denied, "what may run here may not run there");
+    assert!(message.contains(r#"add `run "sh" "-c" "echo made > here" on="web1"`"#), "{message}");
+    let on_host = there().may("host \"web1\"").may(r#"run "sh" "-c" "**" on="web*""#);
     let (ran, _) = on_host.outputs().await;
     assert_eq!(std::fs::read_to_string(ran.dir.path().join("hosts/web1/here")).unwrap(), "made\n");
 }

@@ -93,3 +93,59 @@ async fn the_environment_is_what_was_granted() {
     let (_, outputs) = step(json!({ "do": "env" })).with(|call| drop(call.env.insert("CI".into(), "1".into()))).outputs().await;
     assert_eq!(outputs, json!({ "CI": "1" }));
 }
+
+/// Answers requests with what they said, in headers and body; ends with the runtime.
+fn echo() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(2) {
+            let mut stream = stream.expect("a request");
+            let mut asked = vec![0; 4096];
+            let length = stream.read(&mut asked).expect("reads");
+            let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
+            let said = asked.lines().find(|line| line.to_lowercase().starts_with("authorization:")).unwrap_or_default().to_owned();
+            let answer = format!("HTTP/1.1 200 OK\r\nx-said: {said}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{said}", said.len());
+            stream.write_all(answer.as_bytes()).expect("answers");
+        }
+    });
+    url
+}
+
+/// Every form of the secret that a server or a command would say, and a text that is there for certain; each in disguise.
+fn disguised() -> Vec<Vec<u8>> {
+    let forms = [
+        "s3cr3t-t0ken-value",
+        // base64 of the secret, and of user:secret as basic authentication has it.
+        "czNjcjN0LXQwa2VuLXZhbHVl",
+        "dXNlcjpzM2NyM3QtdDBrZW4tdmFsdWU=",
+        "this stands in the config",
+    ];
+    forms.map(|form| form.bytes().map(|byte| byte ^ 0x55).collect()).to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_was_used_in_every_way_is_nowhere_in_the_guests_memory() {
+    let search = |reveal: bool| {
+        let url = echo();
+        let config = json!({
+            "do": "use-secret-and-search", "url": url, "disguised": disguised(), "reveal": reveal, "note": "this stands in the config",
+        });
+        let step = step(config)
+            .may(&format!("http \"{url}\" private=#true"))
+            .may(&format!("secret \"token\" to=\"{url}\""))
+            .may("secret \"token\" sign=#true")
+            .may("run \"sh\" \"-c\" \"*\"")
+            .may("secret \"token\" to-command=\"sh\" env=\"TOKEN\"")
+            .may("run \"cat\" \"-\" \"*\"")
+            .may("secret \"token\" to-command=\"cat\"");
+        if reveal { step.may("secret \"token\" reveal=#true") } else { step }
+    };
+    let count = |outputs: &serde_json::Value, at: usize| outputs["found"][at].as_u64().expect("a count");
+    let (_, outputs) = search(false).outputs().await;
+    assert_eq!((&outputs["heard"], &outputs["signed"]), (&json!(true), &json!(32)), "it was said back, and masked: {outputs}");
+    assert_eq!([0, 1, 2].map(|at| count(&outputs, at)), [0, 0, 0], "{outputs}");
+    assert!(count(&outputs, 3) > 0, "the search finds what is there: {outputs}");
+    let (_, shown) = search(true).outputs().await;
+    assert!(count(&shown, 0) > 0, "the search finds the secret where it was revealed: {shown}");
+}

@@ -24,7 +24,7 @@ async fn clock_and_chance_are_the_same_in_every_run() {
 #[tokio::test]
 async fn the_context_is_empty() {
     let (_, outputs) = pure(json!({ "do": "context" })).outputs().await;
-    insta::assert_snapshot!(outputs.to_string(), @r#"{"attempt":1,"deployment":null,"environment":null,"key":"","labels":[],"package":"","previous":null,"release":"","started":0,"step":"","version":"","who":null}"#);
+    insta::assert_snapshot!(outputs.to_string(), @r#"{"attempt":1,"deployment":null,"environment":null,"key":"","labels":[],"package":"","previous":null,"release":"","started":0,"step":"","unfinished":null,"version":"","who":null}"#);
 }
 
 #[tokio::test]

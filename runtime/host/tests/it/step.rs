@@ -26,7 +26,7 @@ async fn what_is_asked_before_anything_runs_reaches_nothing() {
 #[tokio::test]
 async fn it_knows_its_release() {
     let (_, outputs) = step(json!({ "do": "context" })).outputs().await;
-    insta::assert_snapshot!(outputs.to_string(), @r#"{"attempt":2,"deployment":"shop","environment":"staging","key":"abababababababababababababababababababababababababababababababab","labels":[["tier","test"]],"package":"acme/shop","previous":"{\"release\":\"r6\"}","release":"r7","started":1700000000,"step":"web","version":"1.4.2","who":"Stage"}"#);
+    insta::assert_snapshot!(outputs.to_string(), @r#"{"attempt":2,"deployment":"shop","environment":"staging","key":"abababababababababababababababababababababababababababababababab","labels":[["tier","test"]],"package":"acme/shop","previous":"{\"release\":\"r6\"}","release":"r7","started":1700000000,"step":"web","unfinished":"{\"begun\":1}","version":"1.4.2","who":"Stage"}"#);
 }
 
 #[tokio::test]

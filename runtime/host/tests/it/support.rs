@@ -179,6 +179,7 @@ fn context() -> Context {
         labels: BTreeMap::from([("tier".to_owned(), "test".to_owned())]),
         settings: BTreeMap::from([("who".to_owned(), "Stage".to_owned())]),
         previous: Some(serde_json::json!({ "release": "r6" })),
+        unfinished: Some(serde_json::json!({ "begun": 1 })),
         started_at: 1_700_000_000,
     }
 }

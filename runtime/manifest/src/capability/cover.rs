@@ -114,7 +114,9 @@ impl Capability {
     /// This request, with the qualities of the grant that covers it.
     fn held_by(&self, grant: &Self) -> Self {
         match (self, grant) {
-            (Self::Run(asked), Self::Run(granted)) => Self::Run(RunGrant { argv: asked.argv.clone(), ..granted.clone() }),
+            (Self::Run(asked), Self::Run(granted)) => {
+                Self::Run(RunGrant { argv: asked.argv.clone(), on: asked.on.clone(), ..granted.clone() })
+            }
             (Self::Http(asked), Self::Http(granted)) => {
                 Self::Http(HttpGrant { private: granted.private, tls: granted.tls.clone(), ..asked.clone() })
             }
@@ -125,7 +127,13 @@ impl Capability {
 
 impl RunGrant {
     fn covers(&self, other: &Self) -> bool {
-        self.covers_argv(other)
+        let covers_place = match (&self.on, &other.on) {
+            (None, None) => true,
+            (Some(a), Some(b)) => glob_covers(a, b),
+            _ => false,
+        };
+        covers_place
+            && self.covers_argv(other)
             && (self.in_place || !other.in_place)
             && (self.confine == Confine::None || other.confine == Confine::Full)
             && (self.readonly || !other.readonly)

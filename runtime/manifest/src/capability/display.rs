@@ -50,6 +50,9 @@ fn write_run(run: &RunGrant, f: &mut Formatter<'_>) -> fmt::Result {
     for pattern in &run.argv {
         write!(f, " {}", Quoted(pattern.as_str()))?;
     }
+    if let Some(hosts) = &run.on {
+        write!(f, " on={}", Quoted(hosts))?;
+    }
     for (name, on) in [("in-place", run.in_place), ("readonly", run.readonly), ("network", run.network)] {
         if on {
             write!(f, " {name}=#true")?;

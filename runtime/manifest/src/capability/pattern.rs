@@ -53,7 +53,16 @@ impl ArgPattern {
 
 impl RunGrant {
     /// Returns whether this grant lets a command line through.
-    pub fn matches(&self, program: &str, args: &[String]) -> bool {
+    pub fn matches(&self, host: Option<&str>, program: &str, args: &[String]) -> bool {
+        let is_there = match (&self.on, host) {
+            (None, None) => true,
+            (Some(pattern), Some(host)) => glob_covers(pattern, host),
+            _ => false,
+        };
+        is_there && self.matches_line(program, args)
+    }
+
+    fn matches_line(&self, program: &str, args: &[String]) -> bool {
         let mut patterns = self.argv.iter();
         let mut texts = std::iter::once(program).chain(args.iter().map(String::as_str));
         loop {

@@ -8,6 +8,8 @@ use crate::parse::words::CAPABILITIES;
 use crate::{Mistake, Span, Spanned};
 use std::collections::BTreeSet;
 
+const HOST_PATTERN: &str = "a pattern of host names, such as `web*`";
+
 /// A line that is no capability.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{line}` is no capability: {why}")]
@@ -50,7 +52,7 @@ pub(crate) fn read(node: &Node, out: &mut Vec<Mistake>) -> Option<Capability> {
         "write" => read_path(node, out).map(Capability::Write),
         "env" => read_variable(&node.text(0)?, out).map(Capability::Env),
         "secret" => read_secret(node, out).map(Capability::Secret),
-        "host" => read_filled(&node.text(0)?, "a pattern of host names, such as `web*`", out).map(Capability::Host),
+        "host" => read_filled(&node.text(0)?, HOST_PATTERN, out).map(Capability::Host),
         "kubernetes" => {
             let context = read_filled(&node.prop_text("context")?, "a context", out);
             let namespace = read_filled(&node.prop_text("namespace")?, "a namespace", out);
@@ -102,6 +104,16 @@ fn read_run(node: &Node, out: &mut Vec<Mistake>) -> Option<RunGrant> {
             return None;
         }
     };
+    let on = node.prop_text("on");
+    let on = match &on {
+        Some(pattern) => Some(read_filled(pattern, HOST_PATTERN, out)?),
+        None => None,
+    };
+    if let Some(span) =
+        on.as_ref().and_then(|_| node.prop_text("on")).filter(|_| node.prop_bool("in-place") == Some(true)).map(|on| on.span)
+    {
+        wrong(out, span, "no host has the work tree", "leave out `in-place`, or `on`");
+    }
     let patterns = argv.iter().map(|pattern| match pattern.value.as_str() {
         "**" => ArgPattern::Rest,
         text => ArgPattern::Glob(text.to_owned()),
@@ -109,6 +121,7 @@ fn read_run(node: &Node, out: &mut Vec<Mistake>) -> Option<RunGrant> {
     let flag = |name: &str| node.prop_bool(name).unwrap_or(false);
     (out.len() == before).then(|| RunGrant {
         argv: patterns.collect(),
+        on,
         in_place: flag("in-place"),
         confine,
         readonly: flag("readonly"),

@@ -211,7 +211,7 @@ static RUN: Word = word(
     "run",
     Many,
     args(1, MANY, Text, "a program, then one pattern an argument"),
-    &[prop("in-place", Bool), prop("confine", Text), prop("readonly", Bool), prop("network", Bool)],
+    &[prop("on", Text), prop("in-place", Bool), prop("confine", Text), prop("readonly", Bool), prop("network", Bool)],
     No,
     r#"run "npm" "run" "*""#,
 );

@@ -51,6 +51,7 @@ pub(crate) struct Context {
     pub(crate) deployment: Option<String>,
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) previous: Option<String>,
+    pub(crate) unfinished: Option<String>,
     pub(crate) started_at: u64,
 }
 
@@ -65,6 +66,7 @@ impl Default for Context {
             deployment: Some("shop".to_owned()),
             settings: BTreeMap::new(),
             previous: None,
+            unfinished: None,
             started_at: 1_700_000_000,
         }
     }

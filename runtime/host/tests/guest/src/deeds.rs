@@ -40,6 +40,7 @@ pub(crate) fn run(config: &Value) -> Result<Value, Error> {
         "http" => fetch(config)?,
         "wasi-http" => wasi_http(config),
         "secret" => reveal(&text("name"))?,
+        "use-secret-and-search" => use_and_search(config)?,
         "sign" => json!(secrets::get(&text("name"))?.sign(b"data")?.len()),
         "run" => command(config).run().map(|code| json!({ "code": code }))?,
         "spawn" => spawn(config)?,
@@ -84,7 +85,7 @@ fn all_context() -> Value {
     json!({
         "package": context::package_name(), "version": context::version(), "release": context::release(), "step": context::step(),
         "attempt": context::attempt(), "key": context::idempotency_key(), "environment": context::environment(),
-        "deployment": context::deployment(), "labels": context::labels(), "who": context::setting("who"), "previous": context::previous(),
+        "deployment": context::deployment(), "labels": context::labels(), "who": context::setting("who"), "previous": context::previous(), "unfinished": context::unfinished(),
         "started": context::started_at(),
     })
 }
@@ -188,6 +189,56 @@ fn reveal(name: &str) -> Result<Value, Error> {
     let bytes = secret.reveal()?;
     log::write(log::Level::Info, &format!("the secret is {bytes}"));
     Ok(json!({ "name": secret.name(), "length": bytes.len() }))
+}
+
+/// Uses a secret in every way there is without being shown it, and then looks through its own memory for what it is told in disguise.
+fn use_and_search(config: &Value) -> Result<Value, Error> {
+    let url = config["url"].as_str().unwrap_or_default();
+    let mut answers = Vec::new();
+    for way in ["header", "basic"] {
+        let request = http::Request::new("GET", url);
+        let secret = secrets::get("token")?;
+        if way == "header" {
+            request.secret_header("authorization", "Bearer ", &secret);
+        } else {
+            request.basic_auth("user", &secret);
+        }
+        let response = request.send()?;
+        answers.push(format!("{:?}", response.headers()));
+        while let piece @ [_, ..] = response.read(7)?.as_slice() {
+            answers.push(String::from_utf8_lossy(piece).into_owned());
+        }
+    }
+    let secret = secrets::get("token")?;
+    let signed = secret.sign(b"data")?;
+    for argv in [["sh", "-c", "echo \"it is $TOKEN\"; echo $TOKEN >&2"], ["cat", "-", "/dev/null"]] {
+        let command = process::Command::new(argv[0], &argv[1..].iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+        if argv[0] == "sh" {
+            command.secret_env("TOKEN", &secret);
+        }
+        let child = command.spawn()?;
+        for stream in [process::Output::Stdout, process::Output::Stderr] {
+            while let piece @ [_, ..] = child.read(stream, 9)?.as_slice() {
+                answers.push(String::from_utf8_lossy(piece).into_owned());
+            }
+        }
+        child.wait()?;
+    }
+    if config["reveal"].as_bool() == Some(true) {
+        answers.push(secret.reveal()?);
+    }
+    let found: Vec<usize> = config["disguised"].as_array().into_iter().flatten().map(occurrences).collect();
+    Ok(json!({ "found": found, "heard": answers.concat().contains("***"), "signed": signed.len() }))
+}
+
+/// Counts how often a text stands in this guest's memory. It comes disguised, so that looking for it does not put it there.
+fn occurrences(disguised: &Value) -> usize {
+    let wanted: Vec<u8> = disguised.as_array().into_iter().flatten().filter_map(|byte| u8::try_from(byte.as_u64()?).ok()).collect();
+    let end = std::arch::wasm32::memory_size(0) * (64 << 10);
+    // SAFETY: every address up to the end is this guest's own, and nothing else runs in it.
+    let byte = |at: usize| unsafe { std::ptr::without_provenance::<u8>(at).read_volatile() };
+    let is_at = |at: usize| wanted.iter().enumerate().all(|(offset, &disguised)| byte(at + offset) ^ 0x55 == disguised);
+    (1..end.saturating_sub(wanted.len())).filter(|&at| is_at(at)).count()
 }
 
 fn command(config: &Value) -> process::Command {

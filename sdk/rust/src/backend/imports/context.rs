@@ -3,7 +3,7 @@
 use crate::bindings::relrun::plugin::context;
 
 pub(crate) use context::{
-    attempt, deployment, environment, idempotency_key, labels, previous, release, setting, started_at, step, version,
+    attempt, deployment, environment, idempotency_key, labels, previous, release, setting, started_at, step, unfinished, version,
 };
 
 pub(crate) fn package() -> String {

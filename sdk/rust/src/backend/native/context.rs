@@ -42,6 +42,10 @@ pub(crate) fn setting(name: &str) -> Option<String> {
     world::with(|world| world.context.settings.get(name).cloned())
 }
 
+pub(crate) fn unfinished() -> Option<String> {
+    world::with(|world| world.context.unfinished.clone())
+}
+
 pub(crate) fn previous() -> Option<String> {
     world::with(|world| world.context.previous.clone())
 }
