@@ -31,7 +31,15 @@ if [[ $command == plan ]]; then
     plan=${RELRUN_ACTION_PLAN:-$(mktemp "${RUNNER_TEMP:-${TMPDIR:-/tmp}}/relrun-plan.XXXXXX")}
     "$program" "${words[@]}" --format github >"$plan"
     code=$?
-    cat "$plan"
+    if [[ -n ${GITHUB_ACTIONS:-} ]]; then
+        # What a manifest or a plugin says must be no command to the runner.
+        token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+        printf '::stop-commands::%s\n' "$token"
+        cat "$plan"
+        printf '\n::%s::\n' "$token"
+    else
+        cat "$plan"
+    fi
     cat "$plan" >>"$summary"
     echo "plan=$plan" >>"$output"
 else

@@ -6,6 +6,7 @@
 //! rows of a table, and must never print a figure of something else than its row says.
 
 #![expect(clippy::unwrap_used, reason = "a panic ends the measurement and says why")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the rows are what it is for")]
 
 use relrun_tests::sshd::{SshServer, SshSetup};
 use std::env;
@@ -118,7 +119,8 @@ impl Fleet {
     }
 
     fn git(&self, words: &[&str]) {
-        let done = Command::new("git").args(["-c", "user.name=bench", "-c", "user.email=bench@example.com"]).args(words);
+        let mut git = Command::new("git");
+        let done = git.args(["-c", "user.name=bench", "-c", "user.email=bench@example.com"]).args(words);
         let done = done.current_dir(&self.folder).stdout(Stdio::null()).status().unwrap();
         assert!(done.success(), "git {words:?}");
     }

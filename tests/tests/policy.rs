@@ -100,6 +100,60 @@ fn policy_says_what_it_makes_of_each_step() {
     assert!(json.contains("\"passes\":false") || json.contains("\"passes\": false"), "{json}");
 }
 
+#[test]
+fn a_secret_of_a_command_is_an_unconfined_command() {
+    let project = project();
+    project.write(
+        "release.kdl",
+        r#"package "acme/shop" version="1.0.0"
+secret "token" from="cmd:touch ran"
+step "note" plugin="deploy" {
+    grant { run "true"; secret "token" to-command="true" env="TOKEN" }
+    config { up "true"; down "true"; secret "${secret.token}" to-command="true" env="TOKEN" }
+}
+"#,
+    );
+    project.write("policy.kdl", "refuse \"unconfined\"\n");
+    for command in [&["check"][..], &["plan"], &["apply", "--yes"]] {
+        refused(&project.relrun(command), &["the policy in policy.kdl refuses unconfined commands, and `touch ran` would be one"]);
+    }
+    assert!(!project.path("ran").exists());
+}
+
+/// A policy that a relative path names is held by what lies beside it, and not by what a project has under the same names.
+#[test]
+fn a_relative_policy_takes_its_signers_from_beside_it() {
+    let mut project = project();
+    project.write("outer/policy.kdl", "plugin \"file:*\" signers=\"signers\"\n");
+    project.write("signers", "whoever can write here");
+    project.write("odd.wasm", "no component at all");
+    project.write("odd.wasm.sig", "no signature");
+    project
+        .write("release.kdl", "package \"acme/shop\" version=\"1.0.0\"\nplugin \"odd\" from=\"./odd.wasm\"\nstep \"odd\" plugin=\"odd\"\n");
+    project.set("RELRUN_POLICY", "outer/policy.kdl");
+    let beside = project.path("outer/signers").display().to_string();
+    refused(&project.relrun(&["check"]), &[&beside]);
+}
+
+#[test]
+fn whose_certificates_count_and_who_asks_is_for_policy_to_say() {
+    let project = project();
+    let manifest = |tls: &str| {
+        let grant = format!("http \"https://example.com\" {tls}");
+        format!(
+            "package \"acme/shop\" version=\"1.0.0\"\nsecret \"key\" from=\"env:KEY\"\nstep \"check\" plugin=\"http-check\" {{\n    grant {{ {grant} }}\n    \
+             config {{ url \"https://example.com/\" }}\n}}\n"
+        )
+    };
+    project.write("policy.kdl", "allow { http \"https://example.com\" }\n");
+    project.write("release.kdl", &manifest(""));
+    good(project.relrun(&["check"]));
+    for tls in ["ca=\"own.pem\"", "cert=\"own.pem\" key=\"key\""] {
+        project.write("release.kdl", &manifest(tls));
+        refused(&project.relrun(&["check"]), &["allows nothing that covers"]);
+    }
+}
+
 /// A plugin file passes where a key that the policy's file names has signed it, and one more byte in it is enough that it does not.
 #[test]
 fn a_plugin_of_a_file_is_run_only_where_it_is_signed() {

@@ -113,20 +113,29 @@ fn it_comes_from_a_file_a_command_or_standard_input() {
     let ran = piped.relrun(&["apply", "--yes"]);
     assert!(ran.code == 2 && ran.output.contains("secret \"token\" cannot be read"), "standard input is empty: {}", ran.output);
     piped.write("secret-in", &format!("{SECRET}\n"));
+    let (well, said) = apply_piped(&piped);
+    assert!(well, "{}", String::from_utf8_lossy(&said));
+    is_clean("the output", &said);
+    // A longer one is no secret, and is not cut to one.
+    piped.write("secret-in", &"a".repeat((64 << 10) + 1));
+    let (well, said) = apply_piped(&piped);
+    assert!(!well && String::from_utf8_lossy(&said).contains("no secret is longer"), "{}", String::from_utf8_lossy(&said));
+}
+
+/// Applies with what is in `secret-in` at standard input.
+fn apply_piped(project: &Sandbox) -> (bool, Vec<u8>) {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(|cache| ("XDG_CACHE_HOME", cache));
-    let child = Command::new(relrun_tests::program())
-        .args(["apply", "--yes"])
-        .current_dir(piped.root())
+    let ran = Command::new(relrun_tests::program())
+        .args(["apply", "--yes", "--force"])
+        .current_dir(project.root())
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("HOME", piped.path("home"))
+        .env("HOME", project.path("home"))
         .envs(cache)
-        .stdin(Stdio::from(fs::File::open(piped.path("secret-in")).unwrap()))
+        .stdin(Stdio::from(fs::File::open(project.path("secret-in")).unwrap()))
         .output()
         .unwrap();
-    let said = [child.stdout, child.stderr].concat();
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&said));
-    is_clean("the output", &said);
+    (ran.status.success(), [ran.stdout, ran.stderr].concat())
 }
 
 #[test]

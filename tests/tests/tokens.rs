@@ -310,6 +310,10 @@ fn whoever_made_the_release_does_not_pass_its_gate_with_a_token_either() {
     claims["actor"] = first["actor"]["user"].clone();
     office.0.write("token", &issuer.keys.sign(&json!({ "alg": "ES256", "kid": "e1" }), &claims));
     office.says("approve r1 managers --token file:token", 2, "this gate is for somebody else");
+    // A subject names a job, and no job made the release as itself.
+    let by_subject = Office::open(&issuer.rule("").replace(" as=\"actor\"", ""));
+    by_subject.0.write("token", &issuer.keys.sign(&json!({ "alg": "ES256", "kid": "e1" }), &issuer.claims()));
+    by_subject.says("approve r1 managers --token file:token", 2, "the token's `sub` names a job");
 }
 
 #[test]

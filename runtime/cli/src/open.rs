@@ -208,12 +208,14 @@ fn read_stdin() -> Result<String, String> {
         return Err("standard input is a terminal; send the secret into it, as in `op read … | relrun apply`".to_owned());
     }
     let mut text = String::new();
-    stdin.lock().take(MOST_OF_STDIN).read_to_string(&mut text).map_err(|error| format!("standard input: {error}"))?;
+    // One byte more than a secret may have, so that a longer one is refused and not cut.
+    stdin
+        .lock()
+        .take(relrun_engine::LONGEST_SECRET as u64 + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("standard input: {error}"))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
-
-/// No secret is longer.
-const MOST_OF_STDIN: u64 = 1 << 20;
 
 /// The policies of outside the project, the outermost first: the system's, the user's, and the one that a variable names.
 fn policies() -> Vec<relrun_engine::PolicyFile> {
@@ -252,7 +254,15 @@ fn actor() -> Actor {
         host: host.unwrap_or_else(|| "unknown".to_owned()),
         pid: std::process::id(),
         job: job(),
+        person: person(),
     }
+}
+
+/// Returns who started the CI job: the user that relrun runs as is the runner's.
+fn person() -> Option<String> {
+    let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    job()?;
+    read("GITHUB_ACTOR").or_else(|| read("GITLAB_USER_LOGIN"))
 }
 
 /// Returns the CI job, in the words of the CI system that runs it.

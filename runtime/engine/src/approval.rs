@@ -8,7 +8,7 @@ mod signers;
 mod token;
 
 use crate::{EngineError, Workspace};
-use relrun_ledger::{Approval, Digest, Release, Signature};
+use relrun_ledger::{Approval, Claims, Digest, Release, Signature};
 use relrun_manifest::{Approvers, Environment, Phase};
 pub(crate) use seal::{sign, sign_bytes};
 use signers::Signers;
@@ -92,26 +92,38 @@ pub(crate) fn approvers<'a>(workspace: &'a Workspace, gate: &str) -> Option<&'a 
 /// Says whether an approval counts now, or why it does not.
 pub(crate) fn counts(workspace: &Workspace, release: &Release, gate: &Gate, approval: &Approval) -> Result<(), String> {
     let Some(approvers) = approvers(workspace, &gate.name) else {
-        return if gate.not_author { other_than_author(release, &approval.actor.user) } else { Ok(()) };
+        return if gate.not_author { other_than_author(release, &approval.actor.user, None) } else { Ok(()) };
     };
     if let Some(claims) = &approval.claims {
         token::still_holds(approvers, claims)?;
-        return if gate.not_author { other_than_author(release, &claims.principal) } else { Ok(()) };
+        return if gate.not_author { other_than_author(release, &claims.principal, Some(claims)) } else { Ok(()) };
     }
     let signature = approval.signature.as_ref().ok_or("policy asks for a signature or an ID token, and it has neither")?;
     let said = Said { gate: &gate.name, comment: approval.comment.as_deref(), plan: approval.plan };
     let text = text(workspace, release, &said).map_err(|error| error.to_string())?;
     let read = verify(workspace, approvers, &text, &signature.text)?;
-    if gate.not_author { other_than_author(release, &read.principal) } else { Ok(()) }
+    if gate.not_author { other_than_author(release, &read.principal, None) } else { Ok(()) }
 }
 
-/// Refuses whoever made the release: by the user's name, or by a principal that is it or begins with it before an `@`.
-pub(crate) fn other_than_author(release: &Release, who: &str) -> Result<(), String> {
-    let (author, host) = (&release.start.actor.user, &release.start.actor.host);
-    if who == author || who.split('@').next() == Some(author) {
-        return Err(format!("{author}@{host} made {}, and this gate is for somebody else (`not-author`)", release.start.release));
+/// Refuses whoever made the release: by the user's name, or by a principal that is it or begins with it before an `@`. Where a CI job made it, that is
+/// whoever started the job; where nobody knows who did, it is everybody.
+pub(crate) fn other_than_author(release: &Release, who: &str, claims: Option<&Claims>) -> Result<(), String> {
+    let subject = claims.and_then(|claims| claims.claims.get("sub")?.as_str());
+    if subject == Some(who) {
+        return Err("this gate is for somebody else than the author (`not-author`), and the token's `sub` names a job: let policy's `token` line say `as=`, a claim that names a person".to_owned());
     }
-    Ok(())
+    let (actor, made) = (&release.start.actor, release.start.release);
+    let is_author =
+        |author: &str| who.eq_ignore_ascii_case(author) || who.split('@').next().is_some_and(|user| user.eq_ignore_ascii_case(author));
+    if let Some(author) = std::iter::once(&actor.user).chain(&actor.person).find(|author| is_author(author)) {
+        return Err(format!("{author}@{} made {made}, and this gate is for somebody else (`not-author`)", actor.host));
+    }
+    match (&actor.job, &actor.person) {
+        (Some(job), None) => Err(format!(
+            "{made} was made by the job {job}, and nobody knows who started that; this gate is for somebody else (`not-author`)"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Looks at a signature with the allowed signers as they are now. Returns it with whose it is.

@@ -49,5 +49,6 @@ pub use fingerprint::Parts;
 pub use given::{Given, GivenText};
 pub use load::{Loaded, Source, project};
 pub use policy::PolicyFile;
+pub use secrets::LONGEST as LONGEST_SECRET;
 pub use staging::{sweep, with_sources};
 pub use workspace::{BundledPlugin, Workspace};

@@ -131,6 +131,7 @@ impl Letter {
             mode: Mode::Effect,
             root: Path::new(""),
             pool: &Arc::default(),
+            total: None,
         };
         let mut request = Request::new("POST", self.notify.url.value.clone());
         request.headers = vec![("content-type".into(), "application/json".into()), ("user-agent".into(), "relrun".into())];

@@ -6,7 +6,7 @@ use crate::prepare::Prepared;
 use crate::{EngineError, Loaded, Workspace, approval};
 use relrun_graph::NodeId;
 use relrun_host::{CallLimits, ComponentBytes, ComponentSource};
-use relrun_manifest::{Capability, MissingBecause, Mistake, PluginRule, Policy, Step};
+use relrun_manifest::{Capability, Manifest, MissingBecause, Mistake, PluginRule, Policy, Secret, SecretSource, Step};
 use std::path::{Path, PathBuf};
 
 /// The namespace that components are signed for, as `ssh-keygen -Y sign -n` takes it.
@@ -27,7 +27,9 @@ pub(crate) fn join(outer: &[PolicyFile], root: &Path, project: Policy) -> Result
     for file in outer {
         let shown = file.path.display().to_string();
         let Some(mut policy) = read(&file.path, &shown, file.needed)? else { continue };
-        let folder = file.path.parent().unwrap_or(Path::new("/")).to_owned();
+        // Not what is beside the project, which is the one to be held: a relative path is of where relrun was started.
+        let path = std::path::absolute(&file.path).map_err(|error| EngineError::io(format!("find the policy {shown}"), error))?;
+        let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
         policy.settle(&|path| folder.join(path).display().to_string());
         joined = joined.and(policy);
     }
@@ -110,6 +112,22 @@ pub(crate) fn beyond(policy: &Policy, step: &Step) -> Vec<Mistake> {
             .help(format!("write no more than {}", beyond.most))
     };
     policy.beyond(step.timeout, &step.limits).into_iter().map(one).collect()
+}
+
+/// Names each secret that a command outside every sandbox would have to be run for, where a policy refuses such commands.
+pub(crate) fn secrets(policy: &Policy, manifest: &Manifest) -> Vec<Mistake> {
+    let Some(file) = &policy.refuse_unconfined else { return Vec::new() };
+    let one = |secret: &Secret| {
+        let SecretSource::Command(argv) = &secret.from.value else { return None };
+        let message = format!("secret \"{}\": {}", secret.name.value, refused_command(file, argv));
+        Some(Mistake::new("relrun::policy::secret", secret.from.span, message).help("read it from `env:`, `file:` or `stdin`"))
+    };
+    manifest.secrets.iter().filter_map(one).collect()
+}
+
+/// Says that a policy refuses a secret's command.
+pub(crate) fn refused_command(file: &str, argv: &[String]) -> String {
+    format!("the policy in {file} refuses unconfined commands, and `{}` would be one", argv.join(" "))
 }
 
 /// Bounds what a step that says nothing gets.

@@ -79,6 +79,7 @@ impl Prepared {
         let mut prepared = Self { loaded, inputs, graph, nodes: Vec::new(), by_name, plugins };
         let mut asked = Asked::default();
         let mut mistakes = check::inputs_of_free_steps(&prepared.loaded);
+        mistakes.extend(crate::policy::secrets(&workspace.project.policy, &prepared.loaded.manifest));
         let ids: Vec<NodeId> = prepared.graph.topological().collect();
         for id in ids {
             match prepared.prepare_node(workspace, id, &mut asked, &mut mistakes).await? {

@@ -56,6 +56,9 @@ fn needed<'p>(prepared: &'p Prepared, wanted: &dyn Fn(NodeId) -> bool) -> BTreeS
     capabilities.filter_map(name).collect()
 }
 
+/// No secret is longer, in bytes: every form of it is looked for in all that is written.
+pub const LONGEST: usize = 64 << 10;
+
 /// Reads one secret; a file is relative to a directory.
 pub(crate) fn read_one(workspace: &Workspace, directory: &Path, from: &SecretSource) -> Result<String, String> {
     let value = match from {
@@ -64,10 +67,17 @@ pub(crate) fn read_one(workspace: &Workspace, directory: &Path, from: &SecretSou
             let text = std::fs::read_to_string(directory.join(path)).map_err(|error| format!("{path}: {error}"))?;
             text.trim_end_matches(['\r', '\n']).to_owned()
         }
-        SecretSource::Command(argv) => ask(argv)?,
+        SecretSource::Command(argv) => match &workspace.project.policy.refuse_unconfined {
+            Some(file) => return Err(crate::policy::refused_command(file, argv)),
+            None => ask(argv)?,
+        },
         SecretSource::Stdin => workspace.stdin.clone()?,
     };
-    if value.is_empty() { Err("it is empty".to_owned()) } else { Ok(value) }
+    match value.len() {
+        0 => Err("it is empty".to_owned()),
+        length if length > LONGEST => Err(format!("it has {length} bytes, and no secret is longer than {LONGEST}")),
+        _ => Ok(value),
+    }
 }
 
 /// Runs the user's own command, with the user's environment: this is the user's vault, not a step.

@@ -7,6 +7,7 @@ use relrun_manifest::{Capability, HttpGrant, HttpTls, Origin, SecretGrant, Secre
 use sha2::Sha256;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use url::{Host, Url};
 
 /// Whether a call may change what it reaches.
@@ -33,6 +34,8 @@ pub struct Access<'a> {
     pub root: &'a Path,
     /// The connections that this call may use again.
     pub pool: &'a Arc<Pool>,
+    /// How long one exchange may take at most; the gate's own bound where it is not said.
+    pub total: Option<Duration>,
 }
 
 /// A secret for a command.

@@ -146,9 +146,9 @@ impl Attempt {
 
     /// Refuses a host call, and records that.
     pub(crate) fn deny(&self, capability: &str, reason: impl Into<String>) -> CallError {
-        let reason = self.words.mask(&reason.into());
+        let (capability, reason) = (self.words.mask(capability), self.words.mask(&reason.into()));
         tracing::debug!(capability, reason, "denied");
-        self.sink.capability(capability, true, Some(&reason));
+        self.sink.capability(&capability, true, Some(&reason));
         CallError::denied(reason)
     }
 
@@ -186,7 +186,16 @@ impl Attempt {
     pub(crate) fn access(&self) -> Access<'_> {
         let mode = if self.mode == Mode::Full { relrun_gate::Mode::Effect } else { relrun_gate::Mode::ReadOnly };
         let root = self.files.as_ref().map_or(Path::new(""), |files| files.dirs.work_tree.as_path());
-        Access { capabilities: &self.capabilities, secrets: &self.secrets, masker: &self.masker, mode, root, pool: &self.pool }
+        Access {
+            capabilities: &self.capabilities,
+            secrets: &self.secrets,
+            masker: &self.masker,
+            mode,
+            root,
+            pool: &self.pool,
+            // A long upload is the step's own affair: its `timeout` ends it.
+            total: Some(self.limits.timeout),
+        }
     }
 
     /// Says a gate's error to the plugin, and records a denial.

@@ -38,6 +38,9 @@ pub struct Actor {
     /// The CI job, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+    /// Who started the job, as the CI system says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
 }
 
 /// What happened.

@@ -67,6 +67,13 @@ fn a_command_is_for_this_machine_or_for_hosts() {
 }
 
 #[test]
+fn other_certificates_are_more_than_the_usual() {
+    let with = r#"http "https://a.example" ca="own.pem""#;
+    assert!(covers(with, r#"http "https://a.example""#) && covers(with, with));
+    assert!(!covers(r#"http "https://a.example""#, with));
+}
+
+#[test]
 fn origins_take_one_form() {
     let origin = |text: &str| Origin::parse(text).unwrap().to_string();
     assert_eq!(origin("https://API.Example.com"), "https://api.example.com");

@@ -93,7 +93,8 @@ pub async fn approve(workspace: &Workspace, loaded: &Loaded, request: &ApprovalR
         Proved::Claims(claims) => &claims.principal,
     };
     if gate.not_author {
-        approval::other_than_author(&taken.release, who)
+        let claims = if let Proved::Claims(claims) = &proved { Some(claims) } else { None };
+        approval::other_than_author(&taken.release, who, claims)
             .map_err(|why| EngineError::input(why, format!("ask somebody else to type `relrun approve {id} {}`", gate.name)))?;
     }
     let left: Vec<String> = waiting(&taken.release).into_iter().filter(|what| what.strip_prefix("approve ") != Some(&gate.name)).collect();

@@ -97,7 +97,7 @@ impl Gate {
     #[tracing::instrument(name = "http", skip_all, fields(method = %request.method))]
     pub async fn send(&self, request: Request, access: &Access<'_>) -> Result<Response, GateError> {
         let timeouts = Timeouts { total: request.timeout, ..Timeouts::default() };
-        let deadline = self.deadline(&timeouts);
+        let deadline = self.deadline(&timeouts, access.total);
         redirect::follow(self, request, access, timeouts, deadline).await
     }
 
@@ -118,12 +118,13 @@ impl Gate {
         let mut headers = parts.headers;
         wire::drop_connection_headers(&mut headers);
         let body = http_body_util::BodyExt::boxed_unsync(http_body_util::BodyExt::map_err(body, Into::into));
-        let deadline = self.deadline(&timeouts);
+        let deadline = self.deadline(&timeouts, access.total);
         self.exchange(Outgoing { method: parts.method, url, headers, body }, timeouts, deadline, access).await.map(|(response, _)| response)
     }
 
-    fn deadline(&self, timeouts: &Timeouts) -> Instant {
-        let total = timeouts.total.map_or(self.options.total_timeout, |asked| asked.min(self.options.total_timeout));
+    fn deadline(&self, timeouts: &Timeouts, most: Option<Duration>) -> Instant {
+        let most = most.unwrap_or(self.options.total_timeout);
+        let total = timeouts.total.map_or(most, |asked| asked.min(most));
         Instant::now() + total
     }
 }

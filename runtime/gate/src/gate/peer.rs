@@ -99,7 +99,7 @@ impl Gate {
             return Err(GateError::invalid("a secret cannot be sent to a server whose credentials the host holds"));
         }
         let timeouts = Timeouts { total: request.timeout, ..Timeouts::default() };
-        let deadline = self.deadline(&timeouts);
+        let deadline = self.deadline(&timeouts, None);
         let url = peer.url(&path)?;
         let mut shown = url.clone();
         shown.set_query(None);

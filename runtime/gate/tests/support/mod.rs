@@ -192,6 +192,7 @@ impl World {
             mode: self.mode,
             root: Path::new("/"),
             pool: &self.pool,
+            total: None,
         }
     }
 

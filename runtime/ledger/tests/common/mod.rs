@@ -15,7 +15,7 @@ pub(crate) fn digest(text: &str) -> Digest {
 }
 
 pub(crate) fn actor() -> Actor {
-    Actor { user: "ada".into(), host: "lathe".into(), pid: 42, job: None }
+    Actor { user: "ada".into(), host: "lathe".into(), pid: 42, job: None, person: None }
 }
 
 pub(crate) fn decl(name: &str, environment: Option<&str>, kind: StepKind, idempotent: bool) -> StepDecl {
@@ -166,7 +166,13 @@ fn origins() -> impl Strategy<Value = Origin> {
 }
 
 fn actors() -> impl Strategy<Value = Actor> {
-    (".*", ".*", any::<u32>(), prop::option::of(".*")).prop_map(|(user, host, pid, job)| Actor { user, host, pid, job })
+    (".*", ".*", any::<u32>(), prop::option::of(".*"), prop::option::of(".*")).prop_map(|(user, host, pid, job, person)| Actor {
+        user,
+        host,
+        pid,
+        job,
+        person,
+    })
 }
 
 /// Any event about one of `steps` steps or of one more that is not there; attempts are small, so that some fit.

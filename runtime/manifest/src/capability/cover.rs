@@ -143,7 +143,11 @@ impl RunGrant {
 
 impl HttpGrant {
     fn covers(&self, other: &Self) -> bool {
-        self.origin.covers(&other.origin) && other.methods.is_subset(&self.methods) && (self.private || !other.private)
+        self.origin.covers(&other.origin)
+            && other.methods.is_subset(&self.methods)
+            && (self.private || !other.private)
+            // Whose certificates count there, and with which secret somebody asks, is more than the usual.
+            && (other.tls.is_usual() || self.tls == other.tls)
     }
 }
 

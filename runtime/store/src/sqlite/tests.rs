@@ -12,7 +12,7 @@ fn stream(package: &str, release: u32) -> StreamId {
 }
 
 fn actor() -> Actor {
-    Actor { user: "ada".into(), host: "here".into(), pid: std::process::id(), job: None }
+    Actor { user: "ada".into(), host: "here".into(), pid: std::process::id(), job: None, person: None }
 }
 
 fn record(seq: u64) -> Record {

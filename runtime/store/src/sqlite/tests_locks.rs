@@ -12,7 +12,7 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn actor(user: &str) -> Actor {
-    Actor { user: user.into(), host: "here".into(), pid: 7, job: None }
+    Actor { user: user.into(), host: "here".into(), pid: 7, job: None, person: None }
 }
 
 fn key() -> LockKey {

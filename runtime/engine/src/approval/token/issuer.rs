@@ -93,6 +93,7 @@ async fn get(ca_files: &[PathBuf], url: &Url, private: bool, bearer: Option<&str
         mode: Mode::ReadOnly,
         root: Path::new(""),
         pool: &Arc::default(),
+        total: None,
     };
     let mut request = Request::new("GET", url.as_str());
     request.headers = vec![("accept".into(), "application/json".into()), ("user-agent".into(), "relrun".into())];
