@@ -1,0 +1,3 @@
+module relrun
+
+go 1.26

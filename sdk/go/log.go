@@ -1,0 +1,86 @@
+package relrun
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+
+	"relrun/internal/world"
+)
+
+// LevelTrace is below slog's debug: for the plugin's author.
+const LevelTrace = slog.Level(-8)
+
+// LogHandler writes to the step's log. In a component it is slog's default from [Export] on, so that slog.Info and log.Printf go there.
+func LogHandler(least slog.Leveler) slog.Handler {
+	buffer := new(bytes.Buffer)
+	text := slog.NewTextHandler(buffer, &slog.HandlerOptions{Level: least, ReplaceAttr: withoutFrame})
+	return logHandler{text, buffer, least}
+}
+
+// logHandler lets slog's own handler write the attributes, and puts the message before them.
+type logHandler struct {
+	attributes slog.Handler
+	buffer     *bytes.Buffer
+	least      slog.Leveler
+}
+
+// withoutFrame leaves out what the host's log has of its own.
+func withoutFrame(groups []string, attribute slog.Attr) slog.Attr {
+	framed := attribute.Key == slog.TimeKey || attribute.Key == slog.LevelKey || attribute.Key == slog.MessageKey
+	if len(groups) == 0 && framed {
+		return slog.Attr{}
+	}
+	return attribute
+}
+
+func (h logHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.least.Level()
+}
+
+func (h logHandler) Handle(ctx context.Context, record slog.Record) error {
+	h.buffer.Reset()
+	if err := h.attributes.Handle(ctx, record); err != nil {
+		return err
+	}
+	message := record.Message
+	if attributes := bytes.TrimSpace(h.buffer.Bytes()); len(attributes) > 0 {
+		message += " " + string(attributes)
+	}
+	host().Log(levelOf(record.Level), message)
+	return nil
+}
+
+func (h logHandler) WithAttrs(attributes []slog.Attr) slog.Handler {
+	h.attributes = h.attributes.WithAttrs(attributes)
+	return h
+}
+
+func (h logHandler) WithGroup(name string) slog.Handler {
+	h.attributes = h.attributes.WithGroup(name)
+	return h
+}
+
+func levelOf(level slog.Level) world.Level {
+	switch {
+	case level < slog.LevelDebug:
+		return world.Trace
+	case level < slog.LevelInfo:
+		return world.Debug
+	case level < slog.LevelWarn:
+		return world.Info
+	case level < slog.LevelError:
+		return world.Warn
+	default:
+		return world.Failure
+	}
+}
+
+// Progress says how far something has come; a total of 0 is one that is not known yet.
+func Progress(what string, done, total uint64) {
+	if total == 0 {
+		host().Progress(what, done, nil)
+		return
+	}
+	host().Progress(what, done, &total)
+}
