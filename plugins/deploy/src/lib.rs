@@ -4,8 +4,9 @@
 //! must never say that a deployment stands without having asked a `check` command.
 
 use relrun_sdk::command::{self, Command, Confine, ForCommand, Held};
+use relrun_sdk::rounds;
 use relrun_sdk::{About, Came, Change, Error, Health, Needs, Outcome, Plugin, Recovery, Result, checkpoint, config, log, outputs, receipt};
-use relrun_sdk::{ErrorKind, hosts, need, rounds};
+use relrun_sdk::{ErrorKind, hosts, need};
 use std::collections::BTreeMap;
 
 /// What a manifest configures.
@@ -172,12 +173,46 @@ fn deployed(config: &Config, progress: Progress) -> Outcome<Outputs, Progress> {
     Outcome::new(format!("deployed with {last}"), Outputs { commands: progress.ended }).receipt(progress)
 }
 
+/// Runs the commands of the way back, one after the other. A host that fails gets none of those behind, and keeps no other from getting them.
 fn run_all(config: &Config, commands: &[Vec<String>], hosts: &[String]) -> Result<String> {
+    let mut left = hosts.to_vec();
+    let mut failed = Vec::new();
     for argv in commands {
-        run(config, argv, hosts)?;
+        if hosts.is_empty() {
+            run(config, argv, &[])?;
+        }
+        for (host, result) in on_all(config, argv, &left, false)? {
+            if let Err(error) = result {
+                if error.kind() == ErrorKind::Cancelled {
+                    return Err(error.context(host.name()));
+                }
+                left.retain(|name| name != host.name());
+                failed.push((host, error));
+            }
+        }
     }
-    let place = if hosts.is_empty() { String::new() } else { format!(" on {}", hosts.join(", ")) };
+    let declared = hosts::all();
+    let (failed, gone): (Vec<_>, Vec<_>) = failed.into_iter().partition(|(host, _)| declared.contains(host));
+    for (host, _) in gone {
+        log::warn(&format!("{} is no host of the environment any more: no command was run there", host.name()));
+    }
+    rounds::all(failed.into_iter().map(|(host, error)| (host, Err(error))).collect())?;
+    let place = match (hosts.is_empty(), left.is_empty()) {
+        (true, _) => String::new(),
+        (false, true) => " on no host".to_owned(),
+        (false, false) => format!(" on {}", left.join(", ")),
+    };
     Ok(format!("ran {}{place}", commands.iter().map(|argv| argv.join(" ")).collect::<Vec<_>>().join(", ")))
+}
+
+/// Runs a command on all of some hosts at once.
+fn on_all(config: &Config, argv: &[String], hosts: &[String], readonly: bool) -> Result<rounds::Came> {
+    let mut round = rounds::round(config.parallel);
+    for host in hosts {
+        let command = prepared(config, argv)?;
+        round.run(&hosts::named(host), if readonly { command.readonly() } else { command });
+    }
+    round.perform()
 }
 
 /// Runs a command here, or on all hosts at once: the next one waits for it on every host.
@@ -188,11 +223,7 @@ fn run(config: &Config, argv: &[String], hosts: &[String]) -> Result<()> {
             code => Err(Error::permanent(ended(argv, code))),
         };
     }
-    let mut round = rounds::round(config.parallel);
-    for host in hosts {
-        round.run(&hosts::named(host), prepared(config, argv)?);
-    }
-    round.perform_all()
+    rounds::all(on_all(config, argv, hosts, false)?)
 }
 
 /// Runs a command that changes nothing, and returns how it failed, where it did.
@@ -201,11 +232,7 @@ fn failures(config: &Config, argv: &[String], hosts: &[String]) -> Result<Vec<St
         let code = prepared(config, argv)?.readonly().run()?;
         return Ok(if code == 0 { Vec::new() } else { vec![ended(argv, code)] });
     }
-    let mut round = rounds::round(config.parallel);
-    for host in hosts {
-        round.run(&hosts::named(host), prepared(config, argv)?.readonly());
-    }
-    let failed = round.perform()?.into_iter().filter_map(|(host, result)| Some((host, result.err()?)));
+    let failed = on_all(config, argv, hosts, true)?.into_iter().filter_map(|(host, result)| Some((host, result.err()?)));
     failed
         .map(|(host, error)| match error.kind() {
             ErrorKind::Permanent => Ok(format!("{}: {error}", host.name())),

@@ -1,7 +1,7 @@
 use super::Deploy;
 use relrun_sdk::serde_json::{Value, json};
 use relrun_sdk::testing::{Fake, RecoveryJson};
-use relrun_sdk::{Change, ErrorKind, Health};
+use relrun_sdk::{Change, Error, ErrorKind, Health};
 
 fn config() -> Value {
     json!({ "up": [["migrate"], ["start", "shop"]], "down": [["stop", "shop"]], "check": [["is-up", "shop"]] })
@@ -106,4 +106,22 @@ fn commands_run_on_the_hosts_of_a_role_all_at_once_and_undo_goes_to_the_same() {
     assert_eq!(fake.calls(), ["run web1: migrate"]);
     let nobody = json!({ "up": [["migrate"]], "down": [["stop"]], "hosts": "role=cache" });
     assert_eq!(fake.apply::<Deploy>(&nobody).expect_err("nobody").kind(), ErrorKind::Invalid);
+}
+
+#[test]
+fn a_host_that_is_away_keeps_no_other_from_being_undone() {
+    let config = json!({ "up": [["start"]], "down": [["stop"], ["tidy"]], "hosts": "*" });
+    let fake = Fake::new().host("web1").host("web2").host("web3");
+    let receipt = fake.apply::<Deploy>(&config).expect("deploys").receipt.expect("a receipt");
+    fake.calls();
+    let away = |name: &str| Error::transient(format!("failed to connect to {name}"));
+    let fake = fake.fail("run web1: stop", away("web1")).fail("run web2: stop", away("web2"));
+    let error = fake.undo::<Deploy>(&config, &receipt).expect_err("two are away");
+    assert_eq!(error.message(), "web1: failed to connect to web1; web2: failed to connect to web2");
+    let calls = fake.calls();
+    assert_eq!(calls, ["run web1: stop", "run web2: stop", "run web3: stop", "run web3: tidy"]);
+    let fake = fake.without_host("web1").fail("run web1: stop", Error::missing("the environment has no host \"web1\""));
+    let undone = fake.undo::<Deploy>(&config, &receipt).expect("one is there again, one is no host of the environment any more");
+    assert_eq!(undone.summary, "ran stop, tidy on web2, web3");
+    assert!(fake.lines().iter().any(|line| line.starts_with("warn: web1 is no host of the environment any more")));
 }

@@ -3,18 +3,23 @@
 use crate::config::Config;
 use crate::layout::Layout;
 use crate::{Placed, Receipt, host_of, lay, prune, switch};
+use relrun_sdk::hosts;
 use relrun_sdk::rounds::{self, Round};
 use relrun_sdk::{Error, ErrorKind, Result, log};
+
+/// A host that could not be asked or changed, and why.
+type Away<'a> = Vec<(&'a Placed, Error)>;
 
 /// Points every host at what it served before, and removes what this release laid. A host that is away keeps no other from going back.
 pub(crate) fn undo(config: &Config, receipt: &Receipt) -> Result<String> {
     let mut served = Vec::new();
-    let mut away = Vec::new();
+    let mut away = Away::new();
     for placed in &receipt.hosts {
         match must_go_back(&receipt.layout(placed), placed) {
-            Ok(true) => served.push(placed),
-            Ok(false) => {}
-            Err(error) if is_away(&error) => away.push((placed, error)),
+            Ok(Looked::Serves) => served.push(placed),
+            Ok(Looked::IsBack) => {}
+            Ok(Looked::Away(error)) if is_stopped(&error) => return Err(error.context(&placed.host)),
+            Ok(Looked::Away(error)) => away.push((placed, error)),
             Err(error) => return Err(error.context(&placed.host)),
         }
     }
@@ -24,42 +29,80 @@ pub(crate) fn undo(config: &Config, receipt: &Receipt) -> Result<String> {
         round.claim(&host_of(placed), layout.root());
         switch::point_back(&mut round, &layout, placed);
     }
-    for (placed, (_, result)) in served.iter().zip(round.perform()?) {
-        result.map_err(|error| error.context(format!("failed to take {} back", placed.host)))?;
-        let target = placed.previous.as_deref().unwrap_or("nothing");
-        log::info(&format!("{}: {} -> {target}", placed.host, receipt.layout(placed).current()));
+    let mut went = Vec::new();
+    for (placed, (_, result)) in served.into_iter().zip(round.perform()?) {
+        match result {
+            Ok(()) => {
+                let target = placed.previous.as_deref().unwrap_or("nothing");
+                log::info(&format!("{}: {} -> {target}", placed.host, receipt.layout(placed).current()));
+                went.push(placed);
+            }
+            Err(error) => away.push((placed, error.context("failed to go back"))),
+        }
     }
     let there = |placed: &&Placed| !away.iter().any(|(other, _)| other.host == placed.host);
-    finish(config, receipt, &served, &receipt.hosts.iter().filter(there).collect::<Vec<_>>())?;
-    match away.into_iter().next() {
-        None => Ok(summary(receipt, &served)),
-        Some((placed, error)) => Err(error.context(format!("{}; {} is still to be undone", switch::serving(receipt), placed.host))),
+    let there: Vec<&Placed> = receipt.hosts.iter().filter(there).collect();
+    away.extend(finish(config, receipt, &went, &there)?);
+    match still(away) {
+        None => Ok(summary(receipt, &went)),
+        Some((names, error)) => Err(error.context(format!("{}; still to be undone: {names}", switch::serving(receipt)))),
     }
 }
 
-/// Returns whether an error says that a host is not there, and nothing of what is on it.
-fn is_away(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Transient | ErrorKind::TimedOut)
+/// Returns whether an error says that this is to end, and nothing of a host.
+fn is_stopped(error: &Error) -> bool {
+    error.kind() == ErrorKind::Cancelled
 }
 
-/// Runs the commands where a host went back, now or in an undo that was cut short, and cleans up.
-fn finish(config: &Config, receipt: &Receipt, served: &[&Placed], there: &[&Placed]) -> Result<()> {
+/// Returns the names of the hosts that are away and the first one's error. One that is no host of the environment any more is only told of.
+fn still(away: Away<'_>) -> Option<(String, Error)> {
+    let declared = hosts::all();
+    let (left, gone): (Away<'_>, Away<'_>) = away.into_iter().partition(|(placed, _)| declared.contains(&host_of(placed)));
+    for (placed, _) in gone {
+        log::warn(&format!("{} is no host of the environment any more: what is there stays as it is", placed.host));
+    }
+    let names: Vec<&str> = left.iter().map(|(placed, _)| placed.host.as_str()).collect();
+    let names = names.join(", ");
+    left.into_iter().next().map(|(placed, error)| (names, error.context(&placed.host)))
+}
+
+/// Runs the commands where a host went back, now or in an undo that was cut short, and cleans up. Returns what was away.
+fn finish<'a>(config: &Config, receipt: &Receipt, went: &[&'a Placed], there: &[&'a Placed]) -> Result<Away<'a>> {
     let mut again = Vec::new();
+    let mut away = Away::new();
     for &placed in there {
-        let went_back = served.iter().any(|other| other.host == placed.host);
-        let half_undone = placed.laid && host_of(placed).stat(&receipt.layout(placed).release(&placed.directory))?.is_some();
+        let went_back = went.iter().any(|other| other.host == placed.host);
+        let half_undone = match host_of(placed).stat(&receipt.layout(placed).release(&placed.directory)) {
+            Ok(found) => placed.is_made() && found.is_some(),
+            Err(error) if is_stopped(&error) => return Err(error),
+            Err(error) => {
+                away.push((placed, error));
+                continue;
+            }
+        };
         // Where nothing was served before, there is nothing that the commands could be run for.
         if placed.previous.is_some() && (went_back || half_undone) {
             again.push(placed.clone());
         }
     }
     switch::run(config, &config.after, &again)?;
-    prune::note(config, receipt, served, "undone");
+    prune::note(config, receipt, went, "undone");
     let mut round = rounds::round(config.parallel);
-    for placed in there {
-        clean(&mut round, &receipt.layout(placed), placed).map_err(|error| error.context(&placed.host))?;
+    let mut cleaned = Vec::new();
+    for &placed in there {
+        if away.iter().any(|(other, _)| other.host == placed.host) {
+            continue;
+        }
+        match clean(&mut round, &receipt.layout(placed), placed) {
+            Ok(true) => cleaned.push(placed),
+            Ok(false) => {}
+            Err(error) if is_stopped(&error) => return Err(error),
+            Err(error) => away.push((placed, error)),
+        }
     }
-    round.perform_all()
+    let came = cleaned.into_iter().zip(round.perform()?);
+    away.extend(came.filter_map(|(placed, (_, result))| Some((placed, result.err()?))));
+    Ok(away)
 }
 
 fn summary(receipt: &Receipt, served: &[&Placed]) -> String {
@@ -71,12 +114,26 @@ fn summary(receipt: &Receipt, served: &[&Placed]) -> String {
     format!("{current} serves {}", each.collect::<Vec<_>>().join(", "))
 }
 
-/// Returns whether the host serves this release and can go back. Changes nothing, so that no host goes back unless all that are there can.
-fn must_go_back(layout: &Layout, placed: &Placed) -> Result<bool> {
+/// What a look at a host before it goes back shows.
+enum Looked {
+    /// It serves this release, and can go back.
+    Serves,
+    /// It serves already what it did before.
+    IsBack,
+    /// It could not be looked at.
+    Away(Error),
+}
+
+/// Looks whether a host serves this release and can go back. Changes nothing, so that no host goes back unless all that are there can.
+fn must_go_back(layout: &Layout, placed: &Placed) -> Result<Looked> {
     let host = host_of(placed);
+    // Whatever the reason is (it was taken down, it was made anew and has another key): it is none of the others'.
+    if let Err(error) = host.stat(&layout.current()) {
+        return Ok(Looked::Away(error));
+    }
     let current = lay::current_target(layout, &host)?;
     if current == placed.previous {
-        return Ok(false);
+        return Ok(Looked::IsBack);
     }
     match current {
         Some(current) if layout.names(Some(&current), &placed.directory) => {}
@@ -90,39 +147,50 @@ fn must_go_back(layout: &Layout, placed: &Placed) -> Result<bool> {
             "{} was removed, so there is nothing to go back to: deploy an earlier release with `relrun rollback`",
             layout.resolved(previous)
         ))),
-        _ => Ok(true),
+        _ => Ok(Looked::Serves),
     }
 }
 
-/// Removes what this release laid on a host, and no more.
-fn clean(round: &mut Round, layout: &Layout, placed: &Placed) -> Result<()> {
+/// Removes what this release laid on a host, and no more. Returns whether there is anything to do.
+fn clean(round: &mut Round, layout: &Layout, placed: &Placed) -> Result<bool> {
     let host = host_of(placed);
     if host.stat(layout.root())?.is_none() {
-        return Ok(());
+        return Ok(false);
     }
-    round.remove(&host, &layout.next());
     let served = layout.names(lay::current_target(layout, &host)?.as_deref(), &placed.directory);
-    if placed.laid && !served {
+    round.remove(&host, &layout.next());
+    if placed.is_made() && !served {
         round.remove(&host, &layout.release(&placed.directory));
     }
-    Ok(())
+    Ok(true)
 }
 
-/// Removes all releases from every host, and what they shared where the config says so.
+/// Removes all releases from every host, and what they shared where the config says so. A host that is away keeps no other.
 pub(crate) fn destroy(config: &Config, receipt: &Receipt) -> Result<String> {
     let mut round = rounds::round(config.parallel);
+    let mut away = Away::new();
+    let mut begun = Vec::new();
     for placed in &receipt.hosts {
-        destroy_one(config, &mut round, &receipt.layout(placed), placed).map_err(|error| error.context(&placed.host))?;
+        match destroy_one(config, &mut round, &receipt.layout(placed), placed) {
+            Ok(true) => begun.push(placed),
+            Ok(false) => {}
+            Err(error) if is_stopped(&error) => return Err(error.context(&placed.host)),
+            Err(error) => away.push((placed, error)),
+        }
     }
-    round.perform_all()?;
+    let came = begun.into_iter().zip(round.perform()?);
+    away.extend(came.filter_map(|(placed, (_, result))| Some((placed, result.err()?))));
+    if let Some((names, error)) = still(away) {
+        return Err(error.context(format!("still to be destroyed: {names}")));
+    }
     let names: Vec<&str> = receipt.hosts.iter().map(|placed| placed.host.as_str()).collect();
     Ok(format!("removed {} from {}", Layout::new(&receipt.root).root(), names.join(", ")))
 }
 
-fn destroy_one(config: &Config, round: &mut Round, layout: &Layout, placed: &Placed) -> Result<()> {
+fn destroy_one(config: &Config, round: &mut Round, layout: &Layout, placed: &Placed) -> Result<bool> {
     let host = host_of(placed);
     if host.stat(layout.root())?.is_none() {
-        return Ok(());
+        return Ok(false);
     }
     round.claim(&host, layout.root());
     // The link first: nothing is served from a directory that is half removed.
@@ -133,5 +201,5 @@ fn destroy_one(config: &Config, round: &mut Round, layout: &Layout, placed: &Pla
         round.remove(&host, &layout.shared_root());
     }
     round.disclaim(&host, layout.root());
-    Ok(())
+    Ok(true)
 }

@@ -29,6 +29,12 @@ pub struct Config {
     #[serde(default)]
     #[schemars(inner(length(min = 1)))]
     pub(crate) health: Vec<Vec<String>>,
+    /// How long a host may take to be well, such as `health-within "30s"`: it is asked again until then. Once where it is not said.
+    #[serde(default)]
+    pub(crate) health_within: Option<String>,
+    /// The wait between two questions, such as `health-every "500ms"`; 2 seconds where it is not said.
+    #[serde(default)]
+    pub(crate) health_every: Option<String>,
     /// How many releases stay on each host.
     #[serde(default = "keep")]
     #[schemars(range(min = 1))]
@@ -82,6 +88,7 @@ impl Config {
         }
         check_root(&self.root)?;
         crate::batch::check(self.batch.as_deref())?;
+        crate::health::Patience::of(self)?;
         check_selector(&self.hosts)?;
         if self.keep == 0 {
             return Err(Error::invalid("keep 0 would leave nothing to serve; the least is 1"));
@@ -90,11 +97,30 @@ impl Config {
         for name in names {
             check_name(name)?;
         }
-        if self.file.contains_key(RECORD) {
+        self.check_apart()
+    }
+
+    /// Refuses what would be written through a link of the release, into what all releases share: what is there already would be replaced.
+    fn check_apart(&self) -> Result<()> {
+        let linked = || self.linked_dir.iter().chain(&self.linked_file);
+        let made: Vec<&String> = linked().chain(self.file.keys()).collect();
+        if made.iter().any(|name| is_within(name, RECORD)) {
             return Err(Error::invalid(format!("{RECORD} is written by symlink-swap itself; use `metadata` to add to it")));
+        }
+        for (at, link) in linked().enumerate() {
+            if let Some((_, other)) = made.iter().enumerate().find(|(other, name)| *other != at && is_within(name, link)) {
+                return Err(Error::invalid(format!(
+                    "{other:?} lies in {link:?}, which all releases share: only one of them can be linked or written"
+                )));
+            }
         }
         Ok(())
     }
+}
+
+/// Returns whether a name is another one, or lies below it.
+fn is_within(name: &str, other: &str) -> bool {
+    name.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn is_digest(text: &str) -> bool {

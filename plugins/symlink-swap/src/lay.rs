@@ -120,7 +120,7 @@ pub(crate) fn differing_files(config: &Config, layout: &Layout, host: &Host, dir
 /// Returns a name for a new directory: a half-made one of this release is laid again, but never one that `current` names.
 fn free_name(config: &Config, layout: &Layout, host: &Host, previous: Option<&str>) -> Result<String> {
     let name = layout::directory_name(&config.source);
-    if previous != Some(&layout::target_of(&name)) {
+    if !layout.names(previous, &name) {
         return Ok(name);
     }
     for number in 2_u32.. {

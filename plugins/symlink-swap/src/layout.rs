@@ -62,13 +62,18 @@ impl Layout {
 
     /// Returns whether a target of `current` is a release directory: others write it whole.
     pub(crate) fn names(&self, target: Option<&str>, directory: &str) -> bool {
-        target.is_some_and(|target| self.resolved(target).trim_end_matches('/') == self.release(directory))
+        target.is_some_and(|target| plain(&self.resolved(target)) == plain(&self.release(directory)))
     }
 
     /// Returns the path that a link's target names, seen from the root.
     pub(crate) fn resolved(&self, target: &str) -> String {
         if target.starts_with('/') { target.to_owned() } else { format!("{}/{target}", self.root) }
     }
+}
+
+/// Returns a path as its parts, without what leads nowhere: others write `./releases/r1` and `releases//r1/`.
+fn plain(path: &str) -> Vec<&str> {
+    path.split('/').filter(|part| !matches!(*part, "" | ".")).collect()
 }
 
 /// Returns what `current` points to for a release directory: relative, so that the root may be moved or mounted elsewhere.
@@ -96,6 +101,11 @@ pub(crate) fn number_of(directory: &str) -> Option<u64> {
     let digest = rest.split('-').next()?;
     let ours = digest.len() == DIGITS && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
     ours.then(|| release.strip_prefix('r')?.parse().ok())?
+}
+
+/// Returns whether a directory is this release's own making, by its name: one that was there before has another release's number, or none.
+pub(crate) fn is_made_now(directory: &str) -> bool {
+    number_of(directory).is_some() && directory.split_once('-').is_some_and(|(release, _)| release == context::release())
 }
 
 /// Returns what a link at `name` in a release directory points to: the same name below `shared`, relative.

@@ -8,6 +8,7 @@ mod adopt;
 mod back;
 mod batch;
 mod config;
+mod health;
 mod lay;
 mod layout;
 mod look;
@@ -63,7 +64,7 @@ struct Placed {
     host: String,
     /// The release directory, below `releases`.
     directory: String,
-    /// Whether this release laid it; one that was there stays there.
+    /// Whether it was laid; otherwise it was there already, whole.
     laid: bool,
     /// Where `current` pointed before.
     #[serde(default)]
@@ -71,6 +72,13 @@ struct Placed {
     /// Its own root, where it has one.
     #[serde(default)]
     root: Option<String>,
+}
+
+impl Placed {
+    /// Returns whether this release made the directory, in this attempt or an earlier one; one that was there before stays there.
+    fn is_made(&self) -> bool {
+        self.laid || layout::is_made_now(&self.directory)
+    }
 }
 
 impl Receipt {

@@ -24,7 +24,7 @@ fn plan_one(config: &Config, layout: &Layout, placed: &Placed) -> Result<Change>
     let target = layout::target_of(&placed.directory);
     let (host, current) = (&placed.host, layout.current());
     let summary = match &placed.previous {
-        Some(previous) if *previous == target => format!("{host}: {current} stays at {target}"),
+        Some(previous) if layout.names(Some(previous), &placed.directory) => format!("{host}: {current} stays at {previous}"),
         Some(previous) => format!("{host}: would switch {current} from {previous} to {target}"),
         None => format!("{host}: would make {current} -> {target}"),
     };
@@ -36,7 +36,8 @@ fn plan_one(config: &Config, layout: &Layout, placed: &Placed) -> Result<Change>
         Some(_) => host_of(placed).read_dir(&layout.releases())?.into_iter().map(|entry| entry.name).collect(),
         None => Vec::new(),
     };
-    detail.extend(prune::doomed(names, config.keep, placed).iter().map(|directory| format!("remove {}", layout.release(directory))));
+    detail
+        .extend(prune::doomed(layout, names, config.keep, placed).iter().map(|directory| format!("remove {}", layout.release(directory))));
     detail.extend(config.after.iter().map(|argv| format!("run {}", argv.join(" "))));
     Ok(if detail.is_empty() { Change::new(summary) } else { Change::new(summary).detail(detail.join("\n")) })
 }
@@ -71,7 +72,7 @@ pub(crate) fn recover(config: &Config, came: Came<Receipt>) -> Result<Recovery<O
     if config.after.is_empty() && config.health.is_empty() && standing.iter().all(|host| host.served && host.whole) {
         return Ok(Recovery::Done(outcome(receipt)));
     }
-    let untouched = receipt.hosts.iter().zip(&standing).all(|(placed, host)| !host.served && (!host.begun || !placed.laid));
+    let untouched = receipt.hosts.iter().zip(&standing).all(|(placed, host)| !host.served && (!host.begun || !placed.is_made()));
     Ok(if untouched { Recovery::NotDone } else { Recovery::Partly(receipt) })
 }
 

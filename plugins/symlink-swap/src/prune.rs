@@ -53,7 +53,7 @@ pub(crate) fn prune(config: &Config, receipt: &Receipt) {
 fn prune_one(config: &Config, round: &mut Round, layout: &Layout, placed: &Placed) -> Result<()> {
     let host = host_of(placed);
     let names = host.read_dir(&layout.releases())?.into_iter().map(|entry| entry.name).collect();
-    for directory in doomed(names, config.keep, placed) {
+    for directory in doomed(layout, names, config.keep, placed) {
         log::info(&format!("{}: removing {}", host.name(), layout.release(&directory)));
         round.remove(&host, &layout.release(&directory));
     }
@@ -61,10 +61,13 @@ fn prune_one(config: &Config, round: &mut Round, layout: &Layout, placed: &Place
 }
 
 /// Returns which directories go: ours alone, beyond the newest `keep`, never what is served, never what undo goes back to.
-pub(crate) fn doomed(names: Vec<String>, keep: usize, placed: &Placed) -> Vec<String> {
-    let is_needed = |name: &str| name == placed.directory || placed.previous.as_deref() == Some(&layout::target_of(name));
+pub(crate) fn doomed(layout: &Layout, names: Vec<String>, keep: usize, placed: &Placed) -> Vec<String> {
+    // By its last name alone: a link that somebody made by hand may lead there by another way than the root's.
+    let last = placed.previous.as_deref().and_then(|target| target.trim_end_matches('/').rsplit('/').next());
+    let is_needed = |name: &str| name == placed.directory || last == Some(name);
     let mut old: Vec<String> = names.into_iter().filter(|name| layout::number_of(name).is_some() && !is_needed(name)).collect();
     old.sort_by_key(|name| std::cmp::Reverse((layout::number_of(name), name.clone())));
-    let needed = 1 + usize::from(placed.previous.as_ref().is_some_and(|target| *target != layout::target_of(&placed.directory)));
+    let goes_back = placed.previous.is_some() && !layout.names(placed.previous.as_deref(), &placed.directory);
+    let needed = 1 + usize::from(goes_back);
     old.split_off(keep.saturating_sub(needed).min(old.len()))
 }

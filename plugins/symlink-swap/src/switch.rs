@@ -3,10 +3,10 @@
 use crate::batch;
 use crate::config::Config;
 use crate::layout::{self, Layout};
-use crate::{Placed, Receipt, host_of, lay};
+use crate::{Placed, Receipt, health, host_of, lay};
 use relrun_sdk::hosts::Host;
 use relrun_sdk::rounds::{self, Round};
-use relrun_sdk::{Error, Result, command, log};
+use relrun_sdk::{Error, ErrorKind, Result, command, log};
 
 /// Switches every host, batch by batch: the links, then the commands, then whether the hosts are well. Where anything fails, all that
 /// were switched go back.
@@ -23,19 +23,26 @@ pub(crate) fn all(config: &Config, receipt: &Receipt) -> Result<()> {
             let names: Vec<&str> = batch.iter().map(|placed| placed.host.as_str()).collect();
             log::info(&format!("batch {} of {}: {}", done + 1, batches.len(), names.join(", ")));
         }
+        let before = receipt.hosts.get(..range.start).unwrap_or_default();
         if let Err(error) = point_all(config, receipt, batch) {
-            return Err(go_back(config, receipt, switched, error));
+            // Of a host whose connection was lost in the switch nobody knows whether it was switched, until it is asked.
+            return Err(all_back(config, receipt, (before, batch), before, error));
         }
-        if let Err(error) = run(config, &config.after, batch).and_then(|()| run(config, &config.health, batch)) {
-            let error = go_back(config, receipt, switched, error);
-            // The first failure is what counts, so this one is only logged.
-            if let Err(error) = run(config, &config.after, switched) {
-                log::error(&format!("after going back: {error}"));
-            }
-            return Err(error);
+        if let Err(error) = run(config, &config.after, batch).and_then(|()| health::wait(config, receipt, batch)) {
+            return Err(all_back(config, receipt, (switched, &[]), switched, error));
         }
     }
     Ok(())
+}
+
+/// Takes hosts back, and runs the commands again where they ran: what they made of the new release must not stay.
+fn all_back(config: &Config, receipt: &Receipt, (switched, perhaps): (&[Placed], &[Placed]), ran: &[Placed], error: Error) -> Error {
+    let error = go_back(config, receipt, switched, perhaps, error);
+    // The first failure is what counts, so this one is only logged.
+    if let Err(error) = run(config, &config.after, ran) {
+        log::error(&format!("after going back: {error}"));
+    }
+    error
 }
 
 /// Whether every host serves what somebody else laid, and that is what is to be served: taking it over disturbs nobody.
@@ -78,28 +85,42 @@ pub(crate) fn point_back(round: &mut Round, layout: &Layout, placed: &Placed) {
     }
 }
 
-/// Takes back the hosts that serve this release, and says in the error how that went.
-fn go_back(config: &Config, receipt: &Receipt, switched: &[Placed], error: Error) -> Error {
-    let mut stuck = Vec::new();
-    let mut round = rounds::round(config.parallel);
-    for placed in switched {
-        let layout = receipt.layout(placed);
-        // Of a host whose connection was lost in the switch nobody knows whether it was switched, until it is asked.
-        match lay::current_target(&layout, &host_of(placed)) {
+/// Takes back the hosts that serve this release, and those that perhaps do, and says in the error how that went. Those that surely do go first:
+/// they are not to wait for one that answers no more.
+fn go_back(config: &Config, receipt: &Receipt, switched: &[Placed], perhaps: &[Placed], error: Error) -> Error {
+    let mut stuck = back(config, receipt, switched);
+    let mut served = Vec::new();
+    for placed in perhaps {
+        match lay::current_target(&receipt.layout(placed), &host_of(placed)) {
             Ok(target) if target == placed.previous => {}
-            Ok(_) => point_back(&mut round, &layout, placed),
+            Ok(_) => served.push(placed.clone()),
             Err(second) => stuck.push((placed.host.clone(), second)),
         }
     }
-    match round.perform() {
-        Ok(came) => stuck.extend(came.into_iter().filter_map(|(host, result)| Some((host.name().to_owned(), result.err()?)))),
-        Err(second) => return error.context(format!("failed to go back: {second}")),
-    }
+    stuck.extend(back(config, receipt, &served));
     for (host, second) in &stuck {
         log::error(&format!("{host}: failed to go back: {second}"));
     }
     let names: Vec<&str> = stuck.iter().map(|(host, _)| host.as_str()).collect();
     if names.is_empty() { error } else { error.context(format!("{} could not go back ({})", names.join(", "), serving(receipt))) }
+}
+
+/// Points hosts back, and returns those that could not.
+fn back(config: &Config, receipt: &Receipt, switched: &[Placed]) -> Vec<(String, Error)> {
+    let once = |hosts: &[Placed]| {
+        let mut round = rounds::round(config.parallel);
+        for placed in hosts {
+            point_back(&mut round, &receipt.layout(placed), placed);
+        }
+        match round.perform() {
+            Ok(came) => hosts.iter().cloned().zip(came).filter_map(|(placed, (_, result))| Some((placed, result.err()?))).collect(),
+            Err(error) => hosts.iter().map(|placed| (placed.clone(), error.clone())).collect::<Vec<_>>(),
+        }
+    };
+    let (told, failed): (Vec<_>, Vec<_>) = once(switched).into_iter().partition(|(_, error)| error.kind() == ErrorKind::Cancelled);
+    // That the release is being cancelled is told once, and going back is what it is told for.
+    let again = once(&told.into_iter().map(|(placed, _)| placed).collect::<Vec<_>>());
+    failed.into_iter().chain(again).map(|(placed, error)| (placed.host, error)).collect()
 }
 
 /// Says of every host what it serves.

@@ -1,3 +1,5 @@
+mod fleet;
+
 use super::SymlinkSwap;
 use crate::layout;
 use relrun_sdk::serde_json::{Value, json};
@@ -56,11 +58,24 @@ fn a_config_that_no_host_could_do_right_is_refused() {
         with(config(A), "linked-dir", json!(["../up"])),
         with(config(A), "file", json!({ "/etc/passwd": "x" })),
         with(config(A), "file", json!({ "RELEASE.json": "x" })),
+        with(config(A), "linked-file", json!(["RELEASE.json"])),
+        with(config(A), "linked-dir", json!(["storage", "storage/logs"])),
+        with(config(A), "linked-dir", json!(["storage/logs", "storage"])),
+        with(config(A), "linked-dir", json!(["storage", "storage"])),
+        with(with(config(A), "linked-dir", json!(["storage"])), "file", json!({ "storage/x": "x" })),
+        with(with(config(A), "linked-dir", json!(["storage"])), "linked-file", json!(["storage/.env"])),
+        with(with(config(A), "linked-file", json!([".env"])), "file", json!({ ".env": "x" })),
+        with(config(A), "health-within", json!("30s")),
+        with(with(config(A), "health", json!([["is-up"]])), "health-every", json!("1s")),
+        with(with(config(A), "health", json!([["is-up"]])), "health-within", json!("soon")),
+        with(with(config(A), "health", json!([["is-up"]])), "health-within", json!("0s")),
     ];
     for config in refused {
         let error = fake().resolve::<SymlinkSwap>(&config).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Invalid, "{config}: {error}");
     }
+    let apart = with(with(config(A), "linked-dir", json!(["storage", "storage-2"])), "file", json!({ "storage.txt": "x" }));
+    fake().resolve::<SymlinkSwap>(&apart).expect("only the beginnings of their names are the same");
 }
 
 #[test]
@@ -124,7 +139,7 @@ fn a_command_that_fails_takes_all_back_and_runs_again() {
     let fake = fake.release("r2").exit(&["reload"], 1);
     fake.calls();
     let error = fake.apply::<SymlinkSwap>(&with(config(B), "after", json!([["reload"]]))).expect_err("fails");
-    assert_eq!(error.message(), "web1: `reload` ended with exit code 1");
+    assert_eq!(error.message(), "web1: `reload` ended with exit code 1; web2: `reload` ended with exit code 1");
     assert_eq!(current(&fake), both(RELEASE_1));
     let runs: Vec<String> = fake.calls().into_iter().filter(|call| call.starts_with("run")).collect();
     assert_eq!(runs, ["run web1: reload", "run web2: reload", "run web1: reload", "run web2: reload"]);
@@ -342,81 +357,34 @@ fn a_crash_at_any_change_is_told_apart_undone_and_carried_on() {
     assert!(kinds.iter().all(|&kind| kind > 0), "not done, partly, done: {kinds:?}");
 }
 
-#[test]
-fn canaries_and_batches_are_switched_one_after_the_other_and_a_sick_one_takes_all_back() {
-    let well = |fake: Fake| {
-        let config = with(with(with(config(B), "canary", json!(1)), "batch", json!("50%")), "after", json!([["reload"]]));
-        let config = with(config, "health", json!([["is-up"]]));
-        fake.calls();
-        (fake.apply::<SymlinkSwap>(&config), fake.calls())
-    };
-    let four = || {
-        let fake = fake().host("web3").host("web4").host("web5");
-        deploy(&fake, &config(A));
-        fake.release("r2")
-    };
-    let (outcome, calls) = well(four());
-    outcome.expect("deploys");
-    let steps: Vec<&str> = calls.iter().map(String::as_str).filter(|call| call.starts_with("rename") || call.starts_with("run")).collect();
-    let expected = [
-        "rename web1 /srv/shop/current",
-        "run web1: reload",
-        "run web1: is-up",
-        "rename web2 /srv/shop/current",
-        "rename web3 /srv/shop/current",
-        "run web2: reload",
-        "run web3: reload",
-        "run web2: is-up",
-        "run web3: is-up",
-        "rename web4 /srv/shop/current",
-        "rename web5 /srv/shop/current",
-        "run web4: reload",
-        "run web5: reload",
-        "run web4: is-up",
-        "run web5: is-up",
-    ];
-    assert_eq!(steps, expected);
-
-    let fake = four().fail("run web3: is-up", Error::permanent("`is-up` ended with exit code 1"));
-    let (failed, calls) = well(fake);
-    assert_eq!(failed.expect_err("web3 is sick").message(), "web3: `is-up` ended with exit code 1");
-    assert!(!calls.iter().any(|call| call.starts_with("rename web4")), "nobody behind it was switched");
-    for host in ["web1", "web2", "web3", "web4"] {
-        assert_eq!(
-            relrun_sdk::hosts::named(host).stat("/srv/shop/current").expect("looks").expect("is").target.as_deref(),
-            Some(RELEASE_1)
-        );
-    }
+/// Makes a host's link whole, as somebody does by hand.
+fn by_hand(fake: Fake, host: &str, target: &str) -> Fake {
+    relrun_sdk::hosts::named(host).remove("/srv/shop/current").expect("removes");
+    fake.symlink(host, target, "/srv/shop/current").expect("links")
 }
 
 #[test]
-fn roles_select_hosts_and_a_host_may_have_a_root_of_its_own() {
-    let fake = fake().label("web1", "role", "web").label("web2", "role", "db").host_setting("web1", "root", "/home/shop");
-    let config = with(config(A), "hosts", json!("role=web"));
-    let outcome = deploy(&fake, &config);
-    assert_eq!(fake.link("web1", "/home/shop/current").as_deref(), Some(RELEASE_1));
-    assert_eq!(current(&fake), [None, None]);
-    assert_eq!(fake.verify::<SymlinkSwap>(&config, &receipt(&outcome)).expect("verifies"), Health::Intact);
-    fake.undo::<SymlinkSwap>(&config, &receipt(&outcome)).expect("undoes");
-    assert_eq!(fake.link("web1", "/home/shop/current"), None);
-    let none = fake.apply::<SymlinkSwap>(&with(config, "hosts", json!("role=cache"))).expect_err("nobody");
-    assert_eq!(none.message(), "no host of the environment has the labels \"role=cache\"");
-    let wrong = fake.resolve::<SymlinkSwap>(&with(self::config(A), "hosts", json!("web"))).expect_err("no label");
-    assert_eq!(wrong.kind(), ErrorKind::Invalid);
-}
-
-#[test]
-fn a_host_that_is_away_keeps_no_other_from_going_back_and_is_named() {
+fn what_a_whole_link_names_is_neither_pruned_nor_laid_over() {
     let fake = fake();
     deploy(&fake, &config(A));
-    let fake = fake.release("r2");
-    let receipt = receipt(&deploy(&fake, &config(B)));
-    let fake = fake.fail("claim web2", Error::transient("connection lost"));
-    let error = fake.undo::<SymlinkSwap>(&config(B), &receipt).expect_err("web2 is away");
-    assert_eq!((error.kind(), error.message()), (ErrorKind::Transient, "failed to take web2 back: connection lost"));
-    assert_eq!(current(&fake), [Some(RELEASE_1.to_owned()), Some(RELEASE_2.to_owned())]);
-    fake.undo::<SymlinkSwap>(&config(B), &receipt).expect("it is there again");
-    assert_eq!(current(&fake), both(RELEASE_1));
+    let fake = by_hand(fake, "web1", "/srv/shop/./releases/r1-aaaaaaaaaaaa/");
+    // The same directory by another way, which no text shows.
+    let fake = by_hand(fake, "web2", "/var/www/releases/r1-aaaaaaaaaaaa").release("r2");
+    let second = deploy(&fake, &with(config(B), "keep", json!(1)));
+    for host in ["web1", "web2"] {
+        assert_eq!(fake.list(host, "/srv/shop/releases").expect("lists"), ["r1-aaaaaaaaaaaa", "r2-bbbbbbbbbbbb"], "{host}");
+    }
+    let only_web1 = json!({ "root": "/srv/shop", "hosts": [receipt(&second)["hosts"][0]] });
+    fake.undo::<SymlinkSwap>(&config(B), &only_web1).expect("undoes");
+    assert_eq!(fake.read("web1", "/srv/shop/current/index.html").expect("is served"), "one");
+
+    let fake = fake.release("r1");
+    let plan = fake.plan::<SymlinkSwap>(&config(A)).expect("plans");
+    assert_eq!(plan[0].summary, "web1: /srv/shop/current stays at /srv/shop/./releases/r1-aaaaaaaaaaaa/");
+    // It is not whole any more, but it is served: it is laid beside it.
+    relrun_sdk::hosts::named("web1").remove("/srv/shop/releases/r1-aaaaaaaaaaaa/RELEASE.json").expect("removes");
+    let again = deploy(&fake, &config(A));
+    assert_eq!(again.outputs["directories"][0], "r1-aaaaaaaaaaaa-2");
 }
 
 /// A host as Capistrano leaves it: the link is whole, and what is shared is linked.

@@ -76,6 +76,11 @@ impl Error {
         &self.message
     }
 
+    /// Puts another message in the place of its own; the kind stays.
+    pub(crate) fn saying(self, message: String) -> Self {
+        Self { kind: self.kind, message }
+    }
+
     /// Puts what was being done before the message; the kind stays.
     pub fn context(self, doing: impl fmt::Display) -> Self {
         Self { kind: self.kind, message: format!("{doing}: {}", self.message) }

@@ -2,7 +2,7 @@
 
 use crate::command::Command;
 use crate::hosts::Host;
-use crate::{Result, backend, guard};
+use crate::{Error, Result, backend, guard};
 
 /// What is to be done on some hosts. A host's part ends with the first thing that fails; those of the others go on.
 #[derive(Debug, Default)]
@@ -96,11 +96,17 @@ impl Round {
         Ok(came.into_iter().map(|(host, result)| (crate::hosts::named(host), result)).collect())
     }
 
-    /// Does all of it; an error where any host's part failed: the first one's, named by its host.
+    /// Does all of it; an error where any host's part failed, as [`all`] says.
     pub fn perform_all(self) -> Result<()> {
-        for (host, result) in self.perform()? {
-            result.map_err(|error| error.context(host.name()))?;
-        }
-        Ok(())
+        all(self.perform()?)
     }
+}
+
+/// Turns what came of hosts' parts into one error where any failed: of the first one's kind, and it names every host that failed, and why.
+pub fn all(came: Came) -> Result<()> {
+    let failed = came.into_iter().filter_map(|(host, result)| Some(result.err()?.context(host.name())));
+    let failed: Vec<Error> = failed.collect();
+    let told: Vec<&str> = failed.iter().map(Error::message).collect();
+    let told = told.join("; ");
+    failed.into_iter().next().map_or(Ok(()), |first| Err(first.saying(told)))
 }

@@ -36,6 +36,12 @@ impl Fake {
         self
     }
 
+    /// Takes a host away: the environment declares it no more.
+    pub fn without_host(self, name: &str) -> Self {
+        world::with(|world| world.hosts.retain(|(host, _)| host != name));
+        self
+    }
+
     /// Gives a host a label.
     pub fn label(self, host: &str, key: &str, value: &str) -> Self {
         world::with(|world| world.labels.push((host.to_owned(), key.to_owned(), value.to_owned())));
@@ -81,9 +87,14 @@ impl Fake {
         self
     }
 
-    /// Fails the next call whose record begins with these words, once.
+    /// Fails the next call whose record begins with these words, once; so `stat HOST PATH` does, of which there is no record.
     pub fn fail(self, call: &str, error: Error) -> Self {
-        world::with(|world| world.faults.push((call.to_owned(), error)));
+        self.fail_after(0, call, error)
+    }
+
+    /// Fails the call whose record begins with these words, once, after so many of them went well.
+    pub fn fail_after(self, skip: usize, call: &str, error: Error) -> Self {
+        world::with(|world| world.faults.push(world::Fault { call: call.to_owned(), skip, error }));
         self
     }
 

@@ -27,9 +27,18 @@ pub(crate) struct World {
     pub(crate) lines: Vec<String>,
     pub(crate) calls: Vec<String>,
     pub(crate) context: Context,
-    pub(crate) faults: Vec<(String, Error)>,
+    pub(crate) faults: Vec<Fault>,
     pub(crate) crash_after: Option<usize>,
     pub(crate) mutations: usize,
+}
+
+/// A call that fails.
+pub(crate) struct Fault {
+    /// How its record begins.
+    pub(crate) call: String,
+    /// How many such calls go well before it.
+    pub(crate) skip: usize,
+    pub(crate) error: Error,
 }
 
 /// One scripted answer to an HTTP request.
@@ -85,12 +94,23 @@ pub(crate) fn reset() {
 impl World {
     /// Notes a call, and fails it where the test says so.
     pub(crate) fn call(&mut self, call: String) -> Result<()> {
-        let fault = self.faults.iter().position(|(begin, _)| call.starts_with(begin.as_str()));
+        let looked = self.look(&call);
         self.calls.push(call);
-        match fault {
-            Some(index) => Err(self.faults.remove(index).1),
-            None => Ok(()),
+        looked
+    }
+
+    /// Fails a call that is not noted, because it changes nothing, where the test says so.
+    pub(crate) fn look(&mut self, call: &str) -> Result<()> {
+        // Each fault that waits for a later call has one call less to wait for.
+        let mut due = None;
+        for (index, fault) in self.faults.iter_mut().enumerate().filter(|(_, fault)| call.starts_with(&fault.call)) {
+            if fault.skip > 0 {
+                fault.skip -= 1;
+            } else if due.is_none() {
+                due = Some(index);
+            }
         }
+        due.map_or(Ok(()), |index| Err(self.faults.remove(index).error))
     }
 
     /// Notes a call that changes something. After a crash nothing changes any more.

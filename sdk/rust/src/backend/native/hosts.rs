@@ -33,7 +33,10 @@ pub(crate) fn read_dir(host: &str, path: &str) -> Result<Vec<Entry>> {
 }
 
 pub(crate) fn stat(host: &str, path: &str) -> Result<Option<Entry>> {
-    world::with(|world| world.files(host)?.stat(path))
+    world::with(|world| {
+        world.look(&format!("stat {host} {path}"))?;
+        world.files(host)?.stat(path)
+    })
 }
 
 pub(crate) fn make_dir(host: &str, path: &str) -> Result<()> {
