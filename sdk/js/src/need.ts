@@ -63,10 +63,15 @@ export function http(origin: string, options: Why & { methods?: readonly string[
   return asked(words, options);
 }
 
-/** Asks for a secret of the manifest: `to` an origin, or `toCommand` a program, in its variable `env` or else on its standard input. */
-export function secret(name: string, options: Why & { to?: string; toCommand?: string; env?: string } = {}): Need {
+/**
+ * Asks for a secret of the manifest: `to` an origin, or `toCommand` a program (in its variable `env`, or else on its standard input), or `sign`
+ * for `Secret.sign`, or `reveal` for its text. A second target is a second need.
+ */
+export function secret(name: string, options: Why & { to?: string; toCommand?: string; env?: string; sign?: boolean; reveal?: boolean } = {}): Need {
   const properties = { to: options.to, "to-command": options.toCommand, env: options.env };
   const words = Object.entries(properties).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${quoted(value)}`]));
+  const flags = { sign: options.sign, reveal: options.reveal };
+  words.push(...Object.entries(flags).flatMap(([flag, value]) => (value === true ? [`${flag}=#true`] : [])));
   return asked(["secret", quoted(name), ...words], options);
 }
 
@@ -108,6 +113,6 @@ const ESCAPES: Record<string, string> = { '"': '\\"', "\\": "\\\\", "\n": "\\n",
 
 /** Returns a text as KDL writes it. */
 function quoted(text: string): string {
-  const escaped = text.replace(/["\\\p{Cc}]/gu, (char) => ESCAPES[char] ?? `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`);
+  const escaped = text.replace(/["\\\u0000-\u001f\u007f-\u009f]/g, (char) => ESCAPES[char] ?? `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`);
   return `"${escaped}"`;
 }

@@ -113,21 +113,28 @@ export class Command {
     return current().run(this.line);
   }
 
-  /** Starts it, for reading its output. */
-  spawn(): Child {
+  /** Starts it, for reading its output. With a function, that gets the child, which ends when the function does. */
+  spawn(): Child;
+  spawn<T>(use: (child: Child) => T): T;
+  spawn<T>(use?: (child: Child) => T): Child | T {
     this.#guard();
-    return new Child(current().spawn(this.line));
+    const child = new Child(current().spawn(this.line));
+    if (use === undefined) return child;
+    try {
+      return use(child);
+    } finally {
+      child.close();
+    }
   }
 
   /** Runs it to the end and returns what it wrote. */
   output(): Output {
-    const child = this.spawn();
-    // One after the other is no deadlock: the host keeps what is not read yet.
-    const stdout = drained(child, "stdout");
-    const stderr = drained(child, "stderr");
-    const code = child.wait();
-    child.close();
-    return new Output(code, stdout, stderr);
+    return this.spawn((child) => {
+      // One after the other is no deadlock: the host keeps what is not read yet.
+      const stdout = drained(child, "stdout");
+      const stderr = drained(child, "stderr");
+      return new Output(child.wait(), stdout, stderr);
+    });
   }
 
   #guard(): void {

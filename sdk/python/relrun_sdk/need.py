@@ -84,10 +84,17 @@ def http(origin: str, *, methods: Sequence[str] = (), private: bool = False, bec
     return Need(" ".join(words), because)
 
 
-def secret(name: str, *, to: str = "", to_command: str = "", env: str = "", because: str = "") -> Need:
-    """Asks for a secret of the manifest: `to` an origin, or `to_command` a program, in its variable `env` or else on its standard input."""
+def secret(
+    name: str, *, to: str = "", to_command: str = "", env: str = "", sign: bool = False, reveal: bool = False, because: str = ""
+) -> Need:
+    """Asks for a secret of the manifest: `to` an origin, or `to_command` a program, or one of the others.
+
+    A program gets it in its variable `env`, or else on its standard input. `sign` is for `Secret.sign`, `reveal` for its text. A second target
+    is a second need.
+    """
     properties = {"to": to, "to-command": to_command, "env": env}
     words = ["secret", _quoted(name), *(f"{key}={_quoted(value)}" for key, value in properties.items() if value)]
+    words += [f"{flag}=#true" for flag, value in (("sign", sign), ("reveal", reveal)) if value]
     return Need(" ".join(words), because)
 
 
