@@ -57,7 +57,7 @@ func KindOf(err error) Kind {
 		return known.Kind
 	case errors.As(err, &kind):
 		return kind
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), outside(err):
 		return ErrMissing
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return ErrDenied
@@ -70,6 +70,12 @@ func KindOf(err error) Kind {
 	default:
 		return ErrPermanent
 	}
+}
+
+// outside says whether a path lies in none of the step's directories: WASI has no better word for it than a bad descriptor.
+func outside(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path) && errors.Is(path.Err, syscall.EBADF)
 }
 
 // leaving turns an error into the one that leaves the plugin.

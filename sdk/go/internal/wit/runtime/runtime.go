@@ -16,6 +16,9 @@ import (
 // earlySize is what the adapter of WASI asks for before Go has begun: its state and its stack, 64 KiB each.
 const earlySize = 256 << 10
 
+// plenty is how much the host may write until garbage is collected.
+const plenty = 32 << 20
+
 // percent is how much a heap may grow before garbage is collected, as Go has it.
 const percent = 100
 
@@ -26,6 +29,8 @@ var (
 	begun     bool
 	// held keeps what the host has written until the bindings have made Go values of it.
 	held []unsafe.Pointer
+	// received counts what the host has written since the last collection: Go looks for garbage only where it allocates by itself.
+	received uintptr
 )
 
 func init() {
@@ -45,6 +50,10 @@ func Outside[T any](call func() T) T {
 	answer := call()
 	held = nil
 	debug.SetGCPercent(percent)
+	if received > plenty {
+		received = 0
+		runtime.GC()
+	}
 	return answer
 }
 
@@ -82,6 +91,7 @@ func realloc(old unsafe.Pointer, oldSize, align, size uintptr) unsafe.Pointer {
 	clockPaused(true)
 	memory := words(max(size, 1))
 	held = append(held, memory)
+	received += size
 	clockPaused(false)
 	return memory
 }
