@@ -89,8 +89,8 @@ def secret(
 ) -> Need:
     """Asks for a secret of the manifest: `to` an origin, or `to_command` a program, or one of the others.
 
-    A program gets it in its variable `env`, or else on its standard input. `sign` is for `Secret.sign`, `reveal` for its text. A second target
-    is a second need.
+    A program gets it in its variable `env`, or else on its standard input. `sign` is for `Secret.sign`, `reveal` for its text. A second
+    target is a second need.
     """
     properties = {"to": to, "to-command": to_command, "env": env}
     words = ["secret", _quoted(name), *(f"{key}={_quoted(value)}" for key, value in properties.items() if value)]
