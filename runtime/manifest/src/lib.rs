@@ -3,7 +3,9 @@
 //! This room is pure: it reads no file, knows no clock, no wasm and no terminal. It gets text and gives a [`Manifest`], or every mistake in
 //! it at once ([`Diagnostics`]). What it may never do: look at a value behind a reference, or decide what runs.
 
+mod author;
 mod capability;
+pub mod case;
 mod compiled;
 mod config;
 mod dependency;
@@ -20,6 +22,7 @@ mod text;
 mod version;
 mod wanted;
 
+pub use author::{Language, PluginProject, is_plugin_name};
 pub use capability::{
     ArgPattern, Capability, CapabilityError, Confine, HttpGrant, HttpTls, Missing, MissingBecause, Origin, RunGrant, SecretGrant,
     SecretTarget, effective,
@@ -34,7 +37,7 @@ pub use model::{
     Metadata, Notify, Occasion, OnFailure, Package, PackageName, PackageSigners, Phase, PluginDecl, PluginSource, Project, Reads,
     ReadsFrom, RegistryDecl, Retry, Role, Scalar, Secret, SecretSource, Selector, Setting, StateSetting, Step, TokenRule, Writes,
 };
-pub use parse::{parse, parse_policy, parse_project};
+pub use parse::{parse, parse_cases, parse_plugin_project, parse_policy, parse_project};
 pub use policy::{Beyond, Bound, PluginRule, Policy, StepBounds};
 pub use span::{Span, Spanned};
 pub use template::{Namespace, Part, Reference, Template};

@@ -31,6 +31,13 @@ impl ConfigSchema {
         }
     }
 
+    /// Returns what is wrong with a config that stands in no file; nothing where it fits.
+    pub fn first_mistake(&self, config: &Value) -> Option<String> {
+        let place = |path: &str| if path.is_empty() { "the config".to_owned() } else { format!("`{}`", path.trim_start_matches('/')) };
+        let error = self.validator.iter_errors(config).next()?;
+        Some(format!("{}: {}", place(error.instance_path().as_str()), error.masked_with("this value")))
+    }
+
     /// Returns the schema as JSON, as [`shape`](super::shape) takes it.
     pub fn json(&self) -> &Value {
         &self.json

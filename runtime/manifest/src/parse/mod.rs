@@ -1,6 +1,8 @@
 //! Text into the model, in three passes that each report all they find: the form against the table of words, the meaning of each node, and
 //! what nodes say about each other. What it may never do: stop at the first mistake.
 
+mod author;
+mod case;
 mod dependency;
 mod environment;
 pub(crate) mod form;
@@ -19,6 +21,8 @@ mod step;
 pub(crate) mod tree;
 pub(crate) mod words;
 
+pub use author::parse_plugin_project;
+pub use case::parse_cases;
 pub use policy::parse_policy;
 pub use project::parse_project;
 

@@ -1,5 +1,8 @@
 //! The manifest's words: which nodes there are, and what each may carry. One table drives the check of the shape and every "did you mean".
 
+pub(crate) mod author;
+pub(crate) mod case;
+
 use Children::{Free, No, Of};
 use Kind::{Any, Bool, Count, Text};
 use Repeat::{Many, Once, Required};
