@@ -3,7 +3,7 @@
 #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated")]
 
 wit_bindgen::generate!({
-    path: "../../wit",
+    path: "wit",
     world: "adopting-plugin",
     pub_export_macro: true,
     export_macro_name: "export_step",

@@ -40,7 +40,7 @@
 //!
 //! On any target but WebAssembly the host calls go to [`testing::Fake`], so that `cargo test` runs a plugin's logic without a component.
 //!
-//! The crate reads the world from `wit/` of relrun's repository, two folders up; it is built from there.
+//! The crate reads the world from `wit/` beside it: in a plugin's folder that is what `relrun plugin new` wrote there.
 
 #![deny(unsafe_code)]
 
