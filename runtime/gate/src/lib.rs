@@ -16,7 +16,7 @@ pub use address::{Reach, reach};
 pub use error::{GateError, GateErrorKind};
 pub use gate::{
     BasicAuth, Body, BoxError, Gate, GateBody, GateOptions, Identity, Lookup, Peer, PeerOptions, PeerRequest, Pool, Proxies, Request,
-    Resolve, Response, SecretHeader, SystemResolver, Timeouts,
+    Resolve, Response, SecretHeader, StandIn, SystemResolver, Timeouts,
 };
 pub use mask::{MASK, Masker, StreamMasker};
 pub use secrets::Secrets;

@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         compiler: Compiler::Child { program: std::env::current_exe()?, args: vec![COMPILE.into()] },
         compile_limits: CompileLimits::default(),
         launcher: None,
+        commands: None,
         gate: relrun_gate::GateOptions::default(),
         ssh: relrun_host::SshOptions::default(),
         clusters: relrun_host::ClusterSources::default(),

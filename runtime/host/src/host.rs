@@ -7,6 +7,7 @@ use crate::engine::Runtime;
 use crate::error::failure;
 use crate::load::{Loaded, load};
 use crate::run::Watch;
+use crate::stand_in::CommandStandIn;
 use crate::state::{State, Ways};
 use crate::{
     CallLimits, CancelToken, ComponentSource, Description, Health, HostError, Invocation, Needs, Operation, Recovery, Reply, answer,
@@ -35,6 +36,8 @@ pub struct HostOptions {
     pub compile_limits: CompileLimits,
     /// The program that confines commands: one that calls `relrun_confine::confined_main`. Absent: no command can be run.
     pub launcher: Option<Launcher>,
+    /// What is run in place of the commands that were asked for: for tests of plugins.
+    pub commands: Option<Arc<dyn CommandStandIn>>,
     /// How HTTP leaves.
     pub gate: GateOptions,
     /// How hosts behind SSH are reached.

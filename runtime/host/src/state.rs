@@ -6,6 +6,7 @@ use crate::bindings::types;
 use crate::error::{CallError, map_text};
 use crate::imports::Hooks;
 use crate::limiter::Limiter;
+use crate::stand_in::CommandStandIn;
 use relrun_confine::Launcher;
 use relrun_gate::{Gate, GateOptions};
 use relrun_kubernetes::Clusters;
@@ -36,6 +37,7 @@ pub(crate) struct Ways {
     registry_options: relrun_registry::ClientOptions,
     registries: OnceLock<Result<relrun_registry::Client, String>>,
     pub(crate) launcher: Option<Launcher>,
+    pub(crate) commands: Option<Arc<dyn CommandStandIn>>,
     pub(crate) ssh: Arc<Ssh>,
 }
 
@@ -48,6 +50,7 @@ impl Ways {
             registry_options: options.registries.clone(),
             registries: OnceLock::new(),
             launcher: options.launcher.clone(),
+            commands: options.commands.clone(),
             ssh: Arc::new(Ssh::new(options.ssh.clone())),
         }
     }

@@ -83,6 +83,7 @@ impl Bench {
             compiler: Compiler::InProcess,
             compile_limits: CompileLimits::default(),
             launcher,
+            commands: None,
             gate: GateOptions::default(),
             ssh: relrun_host::SshOptions::default(),
             clusters: relrun_host::ClusterSources::default(),

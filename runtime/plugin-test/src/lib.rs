@@ -17,6 +17,7 @@
 
 mod bench;
 mod record;
+pub mod suite;
 
 pub use bench::{Bench, BenchError, Ran};
 pub use record::Record;

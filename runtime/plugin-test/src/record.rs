@@ -1,9 +1,11 @@
 //! What a plugin did, in order.
 
-use relrun_host::{Level, LineSource, StepSink};
+use relrun_host::{Canceller, Level, LineSource, StepSink};
 use relrun_ledger::Failure;
+use relrun_manifest::case::{Stop, Stopped};
 use serde_json::Value;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 /// One thing that a plugin did.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,18 +22,62 @@ pub enum Record {
     Checkpoint(Value),
 }
 
-/// Keeps the records of one call.
+/// Keeps the records of one call, and stops it where that is asked for.
 #[derive(Default)]
-pub(crate) struct Recorder(Mutex<Vec<Record>>);
+pub(crate) struct Recorder {
+    records: Mutex<Vec<Record>>,
+    stopped: Option<Stopped>,
+    canceller: Option<Canceller>,
+    crashed: Notify,
+}
 
 impl Recorder {
+    /// Makes one that stops the call.
+    pub(crate) fn stopped(stopped: Option<Stopped>) -> Self {
+        Self { stopped, ..Self::default() }
+    }
+
+    /// Gives it what cancels the call.
+    pub(crate) fn cancelling(self, canceller: Canceller) -> Self {
+        Self { canceller: Some(canceller), ..self }
+    }
+
+    /// Says that the call begins.
+    pub(crate) fn begin(&self) {
+        if self.stopped.as_ref().is_some_and(|stopped| stopped.checkpoint == Some(0)) {
+            self.stop();
+        }
+    }
+
+    /// Waits until the call is to end as if the machine had died.
+    pub(crate) async fn crashed(&self) {
+        self.crashed.notified().await;
+    }
+
+    /// Stops the call, and returns whether it ends there.
+    fn stop(&self) -> bool {
+        match self.stopped.as_ref().map(|stopped| stopped.how) {
+            Some(Stop::Cancelled) => {
+                if let Some(canceller) = &self.canceller {
+                    canceller.cancel();
+                }
+                false
+            }
+            Some(Stop::Crashed) => {
+                self.crashed.notify_one();
+                true
+            }
+            None => false,
+        }
+    }
+
     fn push(&self, record: Record) {
         self.records().push(record);
     }
 
     fn records(&self) -> MutexGuard<'_, Vec<Record>> {
         // A record is pushed whole, so one that panicked left the list whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn take(&self) -> Vec<Record> {
@@ -43,6 +89,10 @@ impl Recorder {
 impl StepSink for Recorder {
     fn line(&self, level: Level, _: LineSource, text: &str) {
         self.push(Record::Line(level, text.to_owned()));
+        let wanted = self.stopped.as_ref().and_then(|stopped| stopped.line.as_deref());
+        if wanted.is_some_and(|wanted| text.contains(wanted)) {
+            self.stop();
+        }
     }
 
     fn progress(&self, what: &str, done: u64, total: Option<u64>) {
@@ -55,7 +105,16 @@ impl StepSink for Recorder {
     }
 
     async fn checkpoint(&self, state: Value) -> Result<(), Failure> {
-        self.push(Record::Checkpoint(state));
+        let saved = {
+            let mut records = self.records();
+            records.push(Record::Checkpoint(state));
+            records.iter().filter(|record| matches!(record, Record::Checkpoint(_))).count()
+        };
+        let wanted = self.stopped.as_ref().and_then(|stopped| stopped.checkpoint);
+        if wanted.is_some_and(|wanted| wanted as usize == saved) && self.stop() {
+            // It is durable, and its answer never comes.
+            std::future::pending::<()>().await;
+        }
         Ok(())
     }
 }

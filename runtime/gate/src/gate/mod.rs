@@ -49,6 +49,14 @@ pub struct GateOptions {
     pub proxies: Proxies,
     /// Who turns names into addresses.
     pub resolver: Arc<dyn Resolve>,
+    /// Who answers in place of the network: for tests of plugins.
+    pub stand_in: Option<Arc<dyn StandIn>>,
+}
+
+/// Answers in place of the network what the gate lets through: everything is checked already, and nothing is encrypted.
+pub trait StandIn: Send + Sync {
+    /// Returns the client's end of a connection to this origin, which speaks HTTP/1.1.
+    fn connect(&self, origin: &relrun_manifest::Origin) -> tokio::io::DuplexStream;
 }
 
 impl Default for GateOptions {
@@ -61,6 +69,7 @@ impl Default for GateOptions {
             max_headers: 64 << 10,
             proxies: Proxies::default(),
             resolver: Arc::new(SystemResolver),
+            stand_in: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::attempt::{Attempt, Files, Mode};
 use crate::error::CallError;
 use crate::files::blocking;
 use crate::places;
+use crate::stand_in::CommandStandIn;
 use relrun_confine::{Limits, Mode as Held, Spec, View, is_dangerous_variable};
 use relrun_ledger::StepKind;
 use relrun_manifest::{Capability, Confine, HostAddress, RunGrant};
@@ -13,12 +14,17 @@ use relrun_ssh::Remote;
 use std::path::{Component, Path, PathBuf};
 
 /// Checks a command and says how it is to be run, and whether it is handed a secret.
-pub(super) async fn prepare(attempt: &Attempt, files: &Files, command: &Command) -> Result<(Spec, bool), CallError> {
-    let spec = spec(attempt, files, command).await?;
+pub(super) async fn prepare(
+    attempt: &Attempt,
+    files: &Files,
+    command: &Command,
+    stand_in: Option<&dyn CommandStandIn>,
+) -> Result<(Spec, bool), CallError> {
+    let spec = spec(attempt, files, command, stand_in).await?;
     Ok((spec, !command.secret_env.is_empty() || takes_secret(attempt, command)?))
 }
 
-async fn spec(attempt: &Attempt, files: &Files, command: &Command) -> Result<Spec, CallError> {
+async fn spec(attempt: &Attempt, files: &Files, command: &Command, stand_in: Option<&dyn CommandStandIn>) -> Result<Spec, CallError> {
     let grant = granted(attempt, command)?;
     if let Some((name, address)) = behind_ssh(attempt, command)? {
         return on_host(attempt, files, command, grant, name, &address).await;
@@ -26,6 +32,11 @@ async fn spec(attempt: &Attempt, files: &Files, command: &Command) -> Result<Spe
     let place = place(attempt, files, command, grant)?;
     let env = environment(attempt, files, command)?;
     let stdin = stdin(attempt, command)?;
+    if let Some(stand_in) = stand_in {
+        attempt.using(&shown(command), None);
+        lay_out_work(files).await?;
+        return crate::stand_in::spec(stand_in, command, &env, &stdin, &files.dirs.root.join("work"));
+    }
     let asked = command.program.clone();
     let program = blocking(move || relrun_confine::resolve(&asked, &[]).map_err(|error| refused(&error))).await?;
     attempt.using(&shown(command), Some(&format!("{} {}", program.path.display(), program.digest.to_hex())));

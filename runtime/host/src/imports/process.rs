@@ -35,6 +35,13 @@ pub struct Command {
     pub(super) host: Option<String>,
 }
 
+impl Command {
+    /// Returns what the plugin said of it: program, arguments, directory and host.
+    pub(crate) fn told(&self) -> (&str, &[String], Option<&str>, Option<&str>) {
+        (&self.program, &self.args, self.dir.as_deref(), self.host.as_deref())
+    }
+}
+
 /// A command that runs. Dropping it ends its whole process tree.
 pub struct Child {
     child: relrun_confine::Child,
@@ -66,7 +73,7 @@ pub(super) async fn start(attempt: &Attempt, ways: &Ways, command: Command) -> R
     let files = attempt.files("run")?;
     let launcher = ways.launcher.as_ref();
     let launcher = launcher.ok_or_else(|| CallError::permanent("this program was set up without a way to run commands"))?;
-    let (spec, is_secret) = command::prepare(attempt, files, &command).await?;
+    let (spec, is_secret) = command::prepare(attempt, files, &command, ways.commands.as_deref()).await?;
     let start = async { launcher.spawn(&spec).await.map_err(|error| refused(&error)) };
     let child = attempt.stop.race(start).await?;
     let veils = is_secret.then(|| [Veil::new(&attempt.masker), Veil::new(&attempt.masker)]);

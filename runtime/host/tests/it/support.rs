@@ -50,6 +50,7 @@ pub(crate) fn options(compile_cache: Option<PathBuf>) -> HostOptions {
         compiler: Compiler::Child { program: helper(), args: vec!["compile".into()] },
         compile_limits: CompileLimits::default(),
         launcher: Some(relrun_confine::Launcher::new(helper(), ["confined"])),
+        commands: None,
         gate: relrun_gate::GateOptions::default(),
         ssh: relrun_host::SshOptions::default(),
         clusters: relrun_host::ClusterSources::default(),
