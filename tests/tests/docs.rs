@@ -65,6 +65,23 @@ fn every_project_file_is_accepted() {
 }
 
 #[test]
+fn every_test_case_and_plugin_file_is_accepted() {
+    let mut seen = 0;
+    for block in blocks() {
+        let wrong = match block.info.as_str() {
+            "kdl cases" => relrun_manifest::parse_cases("tests.kdl", &block.text).err(),
+            "kdl plugin" => relrun_manifest::parse_plugin_project("plugin.kdl", &block.text).err(),
+            _ => continue,
+        };
+        seen += 1;
+        if let Some(wrong) = wrong {
+            panic!("{}:{}: {:?}", block.page, block.line, wrong.mistakes());
+        }
+    }
+    assert!(seen >= 2, "{seen}");
+}
+
+#[test]
 fn the_guides_first_plugin_is_the_sdks_example() {
     let example = fs::read_to_string(root().join("sdk/rust/examples/greet.rs")).unwrap();
     let code = example.split_once("\n\n").unwrap().1;

@@ -3,10 +3,12 @@
 mod carry;
 mod groups;
 mod options;
+mod plugin;
 
 pub(crate) use carry::{ApplyArgs, PlanArgs, ReleaseArgs, StageWord};
 pub(crate) use groups::{CacheCommand, EnvCommand, LockCommand, MarkWord, PolicyCommand, ReleasesCommand, Staging, StateCommand};
 pub(crate) use options::{Approval, ManifestArg, Place, Providers, Release, Run, Target};
+pub(crate) use plugin::PluginCommand;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use relrun_ledger::ReleaseId;
@@ -315,6 +317,9 @@ pub(crate) enum Command {
     /// The state of the project: its ledger, and the content that it names.
     #[command(subcommand)]
     State(StateCommand),
+    /// Step plugins: write, build, test and look at them.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// What the platform lets this project do.
     #[command(subcommand)]
     Policy(PolicyCommand),

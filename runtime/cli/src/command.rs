@@ -12,6 +12,7 @@ mod lock;
 mod package;
 mod plan;
 mod plan_page;
+mod plugin;
 mod policy;
 mod release;
 mod releases;
@@ -104,6 +105,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Lock(command) => lock::dispatch(cli, command),
         Command::State(command) => state::dispatch(cli, command),
         Command::Cache(command) => cache::dispatch(cli, command),
+        Command::Plugin(command) => plugin::dispatch(cli, command).await,
         Command::Policy(command) => policy::dispatch(cli, command).await,
         Command::Doctor => doctor(cli),
         Command::Completions { shell } => completions(*shell),

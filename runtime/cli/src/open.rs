@@ -93,25 +93,37 @@ fn in_folders(root: PathBuf, project: Project, folders: Folders, access: Access)
         blobs: stores.blobs,
         cache: LocalCache::open(&folders.own.join("cache")),
         stats: OnceLock::new(),
-        host: Host::new(HostOptions {
-            compile_cache: user_cache().map(|cache| cache.join("relrun").join("compiled")),
-            compiler: Compiler::Child { program: relrun.clone(), args: vec![crate::COMPILE.into()] },
-            compile_limits: CompileLimits::default(),
-            launcher: Some(relrun_confine::Launcher::new(relrun, [crate::CONFINED])),
-            gate: relrun_gate::GateOptions {
-                proxies: relrun_gate::Proxies::of_variables(&|name| std::env::var(name).ok()),
-                ..relrun_gate::GateOptions::default()
-            },
-            ssh: ssh(),
-            clusters: kubernetes_sources(),
-            registries,
-        }),
+        host: Host::new(host_options(relrun, registries)),
         bundled: bundled(),
         actor: actor(),
         now: relrun_ledger::Timestamp::now(),
         stdin: LazyLock::new(read_stdin),
         variables: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
     }))
+}
+
+/// Returns how components are run: compiled by a child and kept, commands held by relrun itself.
+fn host_options(relrun: PathBuf, registries: relrun_registry::ClientOptions) -> HostOptions {
+    HostOptions {
+        compile_cache: user_cache().map(|cache| cache.join("relrun").join("compiled")),
+        compiler: Compiler::Child { program: relrun.clone(), args: vec![crate::COMPILE.into()] },
+        compile_limits: CompileLimits::default(),
+        launcher: Some(relrun_confine::Launcher::new(relrun, [crate::CONFINED])),
+        commands: None,
+        gate: relrun_gate::GateOptions {
+            proxies: relrun_gate::Proxies::of_variables(&|name| std::env::var(name).ok()),
+            ..relrun_gate::GateOptions::default()
+        },
+        ssh: ssh(),
+        clusters: kubernetes_sources(),
+        registries,
+    }
+}
+
+/// Returns how components are run where there is no project: with this machine's compile cache, and no way out but the usual ones.
+pub(crate) fn bare_host() -> Result<HostOptions, EngineError> {
+    let relrun = std::env::current_exe().map_err(|source| EngineError::io("find relrun's own program", source))?;
+    Ok(host_options(relrun, relrun_registry::ClientOptions::default()))
 }
 
 /// Returns how hosts are reached: by the user's own `ssh_config`, or by the one that `RELRUN_SSH_CONFIG` names. A variable and no word of a manifest,
@@ -172,7 +184,7 @@ pub(crate) fn root(cli: &Cli, manifest: &Path) -> Result<PathBuf, EngineError> {
     Ok(with("relrun.kdl").or_else(|| with(".git")).unwrap_or(folder))
 }
 
-fn bundled() -> Vec<BundledPlugin> {
+pub(crate) fn bundled() -> Vec<BundledPlugin> {
     let plugin =
         |plugin: &relrun_bundled::Bundled| BundledPlugin { name: plugin.name, bytes: plugin.bytes, digest: Digest::from(plugin.digest) };
     relrun_bundled::all().iter().map(plugin).collect()
@@ -239,6 +251,13 @@ fn kubernetes_sources() -> relrun_host::ClusterSources {
         service: text("KUBERNETES_SERVICE_HOST").zip(text("KUBERNETES_SERVICE_PORT")),
         account: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount"),
     }
+}
+
+/// Returns the folder for what plugins' builds fetch.
+pub(crate) fn tool_cache() -> Result<PathBuf, EngineError> {
+    let own = std::env::var_os("RELRUN_CACHE_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
+    own.or_else(|| user_cache().map(|cache| cache.join("relrun")))
+        .ok_or_else(|| EngineError::input("there is no folder to keep fetched tools in", "set HOME, or RELRUN_CACHE_DIR=FOLDER"))
 }
 
 fn user_cache() -> Option<PathBuf> {
