@@ -1,5 +1,5 @@
-/* What the SDK's own sources say to each other, and to a host. A component's imports (component.c) and the fake of native tests
- * (testing/relrun_test.c) are two hosts: both have all rr_host_ functions. */
+/* What the SDK's own sources say to each other, and to a host. A component's imports (imports.c) and the fake of native tests
+ * (testing/host.c) are two hosts: both have all rr_host_ functions. */
 #ifndef RELRUN_HOST_H
 #define RELRUN_HOST_H
 
