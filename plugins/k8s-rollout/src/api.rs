@@ -1,7 +1,7 @@
 //! The API server, as this plugin asks it: what may pass is tried again in here, and what a refusal means is said in here.
 
 use relrun_sdk::kubernetes::{self, Namespace};
-use relrun_sdk::serde_json::{self, Value};
+use relrun_sdk::serde_json::{self, Value, json};
 use relrun_sdk::{Error, ErrorKind, Result, http, log, receipt};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,6 +11,12 @@ use std::time::Duration;
 const TRIES: u32 = 6;
 /// No server may ask for a longer pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a read may take: the server's own answer comes at once or not at all.
+const READ: Duration = Duration::from_secs(15);
+/// How long a change may take, or a try of one: admission webhooks have 30 seconds each.
+const CHANGE: Duration = Duration::from_mins(1);
+/// How much longer than it was asked to a watch may stay open.
+const SILENCE: Duration = Duration::from_secs(8);
 /// How long this sleeps without asking whether it is to stop.
 const NAP: Duration = Duration::from_millis(250);
 
@@ -51,6 +57,17 @@ fn group_path(api_version: &str) -> String {
 pub(crate) struct Answer {
     pub(crate) code: u16,
     pub(crate) body: Value,
+}
+
+impl Answer {
+    /// Returns whether the server refused because the object is no longer what was looked at.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.code == 409 && causes(self).next().is_none()
+    }
+}
+
+fn causes(answer: &Answer) -> impl Iterator<Item = &Value> {
+    answer.body["details"]["causes"].as_array().into_iter().flatten()
 }
 
 /// One namespace's API server.
@@ -130,7 +147,7 @@ impl Api {
     /// Returns the last lines that a container wrote.
     pub(crate) fn last_lines(&self, pod: &str, container: &str) -> Option<String> {
         let path = format!("/api/v1/namespaces/{}/pods/{pod}/log?container={}&tailLines=10", self.namespace(), encoded(container));
-        let mut response = self.namespace.request("GET", &path).send().ok()?;
+        let mut response = self.namespace.request("GET", &path).timeout(READ).send().ok()?;
         if response.status() == 200 { response.text().ok() } else { None }
     }
 
@@ -141,11 +158,15 @@ impl Api {
         self.call("PATCH", &format!("{}?{query}", target.path(self.namespace())), Some(object))
     }
 
-    /// Removes an object; one that is not there is no error.
-    pub(crate) fn delete(&self, target: &Target) -> Result<()> {
-        let answer = self.call("DELETE", &format!("{}?propagationPolicy=Background", target.path(self.namespace())), None)?;
+    /// Removes an object as it was seen; one that is not there is no error. Returns false where it has changed since.
+    pub(crate) fn delete(&self, target: &Target, seen: &Value) -> Result<bool> {
+        let conditions = json!({ "uid": seen["metadata"]["uid"], "resourceVersion": seen["metadata"]["resourceVersion"] });
+        let options =
+            json!({ "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background", "preconditions": conditions });
+        let answer = self.call("DELETE", &target.path(self.namespace()), Some(&options))?;
         match answer.code {
-            200 | 202 | 404 => Ok(()),
+            200 | 202 | 404 => Ok(true),
+            409 => Ok(false),
             _ => Err(refused(&target.shown(), &answer)),
         }
     }
@@ -159,6 +180,7 @@ impl Api {
         self.namespace
             .request("GET", &format!("{}?{query}", target.collection(self.namespace())))
             .header("accept", "application/json")
+            .timeout(Duration::from_secs(seconds) + SILENCE)
             .send()
     }
 
@@ -185,9 +207,11 @@ impl Api {
     }
 
     fn once(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(Answer, Option<Duration>)> {
-        let mut request = self.namespace.request(method, path).header("accept", "application/json").timeout(Duration::from_mins(1));
+        let limit = if method == "GET" { READ } else { CHANGE };
+        let mut request = self.namespace.request(method, path).header("accept", "application/json").timeout(limit);
         if let Some(body) = body {
-            request = request.header("content-type", "application/apply-patch+yaml").body(serde_json::to_vec(body)?);
+            let content = if method == "PATCH" { "application/apply-patch+yaml" } else { "application/json" };
+            request = request.header("content-type", content).body(serde_json::to_vec(body)?);
         }
         let mut response = request.send()?;
         let code = response.status();
@@ -224,7 +248,7 @@ fn encoded(text: &str) -> String {
 /// Says what a refusal means, and what to type.
 pub(crate) fn refused(what: &str, answer: &Answer) -> Error {
     let message = answer.body["message"].as_str().unwrap_or("it gave no reason").trim();
-    let causes: Vec<&Value> = answer.body["details"]["causes"].as_array().into_iter().flatten().collect();
+    let causes: Vec<&Value> = causes(answer).collect();
     match answer.code {
         409 if causes.iter().any(|cause| cause["reason"] == "FieldManagerConflict") => Error::denied(conflict(what, &causes)),
         409 => Error::transient(format!("{what}: {message}")),

@@ -1,9 +1,9 @@
 //! The ways back: `undo` and `destroy`. Both look first, so that doing them twice does no harm.
 
-use crate::api::{Api, Applied, Target};
+use crate::api::{Api, Target};
 use crate::config::Config;
 use crate::events::Events;
-use crate::{Before, Receipt, mark, rollout, wait};
+use crate::{Before, Receipt, change, mark, rollout, sets, wait};
 use relrun_sdk::serde_json::Value;
 use relrun_sdk::{Error, Result, log};
 use std::time::{Duration, Instant};
@@ -25,61 +25,99 @@ impl Receipt {
 /// Puts back what stood before, and waits for it.
 pub(crate) fn undo(config: &Config, receipt: &Receipt) -> Result<String> {
     let api = receipt.api();
-    let mut lives = Vec::new();
     // All are looked at before any is changed.
+    let mut ours = Vec::new();
     for entry in &receipt.entries {
         let live = api.get(&entry.target)?;
-        mark::check(live.as_ref(), &entry.target.shown())?;
-        if let Some(live) = &live {
-            is_this_releases(receipt, &entry.target, live, &entry.before)?;
+        if is_still_ours(&entry.target, live.as_ref(), &entry.before) {
+            is_this_releases(receipt, &entry.target, live.as_ref(), &entry.before)?;
+            ours.push((entry, live));
         }
-        lives.push(live);
     }
     let mut events = Events::begin(&api)?;
-    let mut restored = Vec::new();
+    let mut back = Back { api: &api, receipt, restored: Vec::new(), removed: Vec::new(), lost: Vec::new() };
     for pruned in &receipt.pruned {
         match (&pruned.before, api.get(&pruned.target)?) {
             (_, Some(_)) => {}
-            (Some(before), None) => {
-                put_back(&api, &pruned.target, before)?;
-                restored.push(pruned.target.clone());
-            }
-            (None, None) => return Err(lost(&pruned.target)),
+            (Some(before), None) => back.put(&pruned.target, before, &Before::Nothing)?,
+            (None, None) => back.lost.push(pruned.target.shown()),
         }
     }
-    let mut removed = 0;
-    for (entry, live) in receipt.entries.iter().zip(&lives).rev() {
+    for (entry, live) in ours.iter().rev() {
         match (&entry.before, live) {
             (Before::Nothing, Some(_)) => {
-                api.delete(&entry.target)?;
-                log::info(&format!("{} removed", entry.target.shown()));
-                removed += 1;
+                if change::remove(&api, &entry.target)? {
+                    back.removed.push(&entry.target);
+                }
             }
             (Before::Nothing, None) => {}
-            (Before::Object(before), _) => {
-                put_back(&api, &entry.target, before)?;
-                restored.push(entry.target.clone());
-            }
+            (Before::Object(before), _) => back.put(&entry.target, before, &entry.before)?,
             (Before::Hidden, Some(_)) => {
                 log::warn(&format!("{} stays as this release left it: what a secret held is kept in no receipt", entry.target.shown()));
             }
-            (Before::Hidden, None) => return Err(lost(&entry.target)),
+            (Before::Hidden, None) => back.lost.push(entry.target.shown()),
         }
     }
-    let gone = receipt.entries.iter().filter(|entry| entry.before == Before::Nothing).map(|entry| &entry.target);
-    wait_gone(&api, gone)?;
-    wait::ready(&api, &restored, &mut events, config.patience()?)
-        .map_err(|error| error.context("what ran before does not come up again"))?;
-    Ok(format!("{} objects of {} are as before, {removed} removed", restored.len(), receipt.namespace))
+    for target in back.restored.iter().filter(|target| target.kind == "StatefulSet") {
+        sets::free(&api, target)?;
+    }
+    wait_gone(&api, back.removed.iter().copied())?;
+    let waited = wait::ready(&api, &back.restored, &mut events, config.patience()?);
+    back.end(waited)
 }
 
-fn lost(target: &Target) -> Error {
-    Error::permanent(format!("{} is gone, and what a secret held is kept in no receipt: put it back by hand", target.shown()))
+/// A way back, and how far it came.
+struct Back<'r> {
+    api: &'r Api,
+    receipt: &'r Receipt,
+    restored: Vec<Target>,
+    removed: Vec<&'r Target>,
+    /// Secrets that are gone: everything else is put back all the same.
+    lost: Vec<String>,
 }
 
-/// Refuses to take back what a later release has put there.
-fn is_this_releases(receipt: &Receipt, target: &Target, live: &Value, before: &Before) -> Result<()> {
-    let now = mark::of(live).and_then(mark::release);
+impl Back<'_> {
+    fn put(&mut self, target: &Target, object: &Value, before: &Before) -> Result<()> {
+        let check = |live: Option<&Value>| is_this_releases(self.receipt, target, live, before);
+        rollout::accepted(target, change::apply(self.api, target, object, true, check)?)?;
+        log::info(&format!("{} is put back", target.shown()));
+        self.restored.push(target.clone());
+        Ok(())
+    }
+
+    fn end(self, waited: Result<()>) -> Result<String> {
+        let (restored, removed) = (self.restored.len(), self.removed.len());
+        let done = format!("{restored} objects of {} are as before, {removed} removed", self.receipt.namespace);
+        if self.lost.is_empty() {
+            waited.map_err(|error| error.context("what ran before does not come up again"))?;
+            return Ok(done);
+        }
+        let also = waited.err().map_or_else(|| done, |error| format!("what ran before does not come up again: {}", error.message()));
+        let lost = self.lost.join(" and ");
+        Err(Error::permanent(format!("{lost} cannot be put back, because what a secret held is kept in no receipt: do it by hand; {also}")))
+    }
+}
+
+/// Returns whether an object is as this rollout left it or found it. What another rollout or a person has taken meanwhile stays as it is.
+fn is_still_ours(target: &Target, live: Option<&Value>, before: &Before) -> bool {
+    let Some(live) = live else { return true };
+    let as_found = match before {
+        Before::Object(before) => mark::rollout(live) == mark::rollout(before),
+        Before::Nothing => false,
+        Before::Hidden => true,
+    };
+    if as_found || mark::is_ours(live) {
+        return true;
+    }
+    let whose = mark::rollout(live).map_or_else(|| "nobody's".to_owned(), |rollout| format!("the rollout {rollout}'s"));
+    log::warn(&format!("{} is not this rollout's any more but {whose}: it stays", target.shown()));
+    false
+}
+
+/// Refuses to take back what another ledger has, or what a later release has put there.
+fn is_this_releases(receipt: &Receipt, target: &Target, live: Option<&Value>, before: &Before) -> Result<()> {
+    mark::check(live, &target.shown())?;
+    let now = live.and_then(mark::of).and_then(mark::release);
     let then = match before {
         Before::Object(before) => mark::of(before).and_then(mark::release),
         Before::Nothing | Before::Hidden => None,
@@ -95,26 +133,12 @@ fn is_this_releases(receipt: &Receipt, target: &Target, live: &Value, before: &B
     )))
 }
 
-fn put_back(api: &Api, target: &Target, before: &Value) -> Result<()> {
-    rollout::accepted(target, api.apply(target, before, Applied::Done, true)?)?;
-    log::info(&format!("{} is put back", target.shown()));
-    Ok(())
-}
-
 /// Removes everything that the receipt names, the last of it first.
 pub(crate) fn destroy(receipt: &Receipt) -> Result<String> {
     let api = receipt.api();
     let mut removed = 0;
     for entry in receipt.entries.iter().rev() {
-        let Some(live) = api.get(&entry.target)? else { continue };
-        if mark::of(&live).is_none() {
-            log::warn(&format!("{} carries no mark of ours any more: it stays", entry.target.shown()));
-            continue;
-        }
-        mark::check(Some(&live), &entry.target.shown())?;
-        api.delete(&entry.target)?;
-        log::info(&format!("{} removed", entry.target.shown()));
-        removed += 1;
+        removed += usize::from(change::remove(&api, &entry.target)?);
     }
     wait_gone(&api, receipt.entries.iter().map(|entry| &entry.target))?;
     Ok(format!("{removed} objects removed from {}", receipt.namespace))
@@ -124,7 +148,7 @@ fn wait_gone<'t>(api: &Api, targets: impl Iterator<Item = &'t Target>) -> Result
     let began = Instant::now();
     for target in targets {
         while let Some(live) = api.get(target)? {
-            if mark::of(&live).is_none() {
+            if !mark::is_ours(&live) {
                 break;
             }
             if began.elapsed() > LONGEST {

@@ -18,6 +18,8 @@ pub(crate) fn bare(object: &Value) -> Value {
     if let Some(notes) = bare.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         notes.remove(mark::MARK);
         notes.remove("deployment.kubernetes.io/revision");
+        // The whole object once more, as `kubectl apply` keeps it beside the object.
+        notes.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
     let is_empty = bare["metadata"]["annotations"].as_object().is_some_and(Map::is_empty);
     if let Some(metadata) = bare.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| is_empty) {
@@ -47,9 +49,10 @@ pub(crate) fn unified(before: Option<&Value>, after: Option<&Value>) -> String {
 /// Values of a secret are not shown; one that differs from the other side's is told from one that does not.
 fn hidden(secret: &Value, other: Option<&Value>, side: &str) -> Value {
     let mut secret = secret.clone();
-    for part in ["data", "stringData"] {
-        for (name, value) in secret.get_mut(part).and_then(Value::as_object_mut).into_iter().flatten() {
-            let same = other.is_some_and(|other| other[part][name] == *value);
+    // More than one tool keeps a copy of the object in an annotation.
+    for part in ["/data", "/stringData", "/metadata/annotations"] {
+        for (name, value) in secret.pointer_mut(part).and_then(Value::as_object_mut).into_iter().flatten() {
+            let same = other.and_then(|other| other.pointer(part)).is_some_and(|other| other[name] == *value);
             *value = if same { json!("(hidden)") } else { json!(format!("(hidden, {side})")) };
         }
     }

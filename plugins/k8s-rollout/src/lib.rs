@@ -5,6 +5,7 @@
 
 mod api;
 mod back;
+mod change;
 mod config;
 mod diff;
 mod events;
@@ -15,6 +16,7 @@ mod pods;
 mod ready;
 mod rollout;
 mod set;
+mod sets;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -117,6 +119,10 @@ impl Plugin for Rollout {
         let mut changes = Vec::new();
         for wanted in &wanted {
             let (shown, answer) = (wanted.target.shown(), wanted.tried(&api, config)?);
+            if let Some(other) = mark::other(wanted.live.as_ref()) {
+                changes.push(Change::new(format!("would be refused without --adopt: {shown} belongs to the rollout {other}")));
+                continue;
+            }
             if !matches!(answer.code, 200 | 201) {
                 changes.push(Change::new(format!("would be refused: {}", refused(&shown, &answer).message())));
                 continue;
@@ -197,6 +203,10 @@ fn drift(receipt: &Receipt) -> Result<Vec<Change>> {
         };
         if mark::of(&live).and_then(mark::release).is_none_or(|release| release != receipt.release) {
             drifted.push(Change::new(format!("{shown} does not carry the mark of release {}", receipt.release)));
+            continue;
+        }
+        if let Some(other) = mark::other(Some(&live)) {
+            drifted.push(Change::new(format!("{shown} belongs to the rollout {other} now")));
             continue;
         }
         let Some(applied) = &entry.applied else {

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::set::{self, Place};
 use relrun_sdk::serde_json::{Value, json};
 use relrun_sdk::{Error, Result};
+use serde_saphyr::Options;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,7 @@ pub(crate) fn read(config: &Config, root: &Path) -> Result<Vec<Value>> {
             return Err(Error::invalid(format!("{shown} is longer than {LONGEST} bytes")));
         }
         let text = std::fs::read_to_string(&file).map_err(|error| Error::invalid(format!("{shown}: {error}")))?;
-        let documents: Vec<Value> = serde_saphyr::from_multiple(&text)
+        let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(&text, yaml())
             .map_err(|error| Error::invalid(format!("{shown} is no YAML: {}", first_line(&error.to_string()))))?;
         for document in documents.into_iter().filter(|document| !document.is_null()) {
             take(document, &shown, &mut objects)?;
@@ -49,6 +50,11 @@ pub(crate) fn read(config: &Config, root: &Path) -> Result<Vec<Value>> {
     change(config, &mut objects)?;
     sort(&mut objects);
     Ok(objects)
+}
+
+/// YAML as clusters' manifests are written: `defaultMode: 0400` is octal, as it is to kubectl.
+pub(crate) fn yaml() -> Options {
+    serde_saphyr::options! { legacy_octal_numbers: true }
 }
 
 fn first_line(text: &str) -> &str {

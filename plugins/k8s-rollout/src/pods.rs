@@ -29,7 +29,7 @@ pub(crate) struct Around {
     pub(crate) waiting: Option<String>,
 }
 
-fn uid(object: &Value) -> &str {
+pub(crate) fn uid(object: &Value) -> &str {
     object["metadata"]["uid"].as_str().unwrap_or_default()
 }
 
@@ -37,7 +37,7 @@ fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
 }
 
-fn is_owned(object: &Value, by: &str) -> bool {
+pub(crate) fn is_owned(object: &Value, by: &str) -> bool {
     object["metadata"]["ownerReferences"].as_array().is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == by))
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn look(api: &Api, workload: &Value) -> Result<Around> {
     Ok(around)
 }
 
-fn selector(workload: &Value) -> String {
+pub(crate) fn selector(workload: &Value) -> String {
     let labels = workload["spec"]["selector"]["matchLabels"].as_object();
     let pairs = labels.into_iter().flatten().filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?)));
     pairs.collect::<Vec<_>>().join(",")

@@ -11,9 +11,11 @@ pub(crate) enum Readiness {
     Waiting(String),
     /// It will not be.
     Failed(String),
+    /// It says that it does not go on; just after a change, that may be about the change before.
+    Stuck(String),
 }
 
-use Readiness::{Failed, Ready, Waiting};
+use Readiness::{Failed, Ready, Stuck, Waiting};
 
 /// Says how far an object has come.
 pub(crate) fn of(object: &Value) -> Readiness {
@@ -64,13 +66,12 @@ fn why(condition: &Value) -> String {
 
 fn deployment(object: &Value) -> Readiness {
     let (spec, status) = (&object["spec"], &object["status"]);
-    for (name, bad) in [("ReplicaFailure", "True"), ("Progressing", "False")] {
-        if let Some(found) = condition(status, name).filter(|condition| condition["status"] == bad) {
-            return Failed(why(found));
-        }
-    }
     if spec["paused"] == true {
         return Failed("it is paused, and a paused rollout goes nowhere: `kubectl rollout resume`".to_owned());
+    }
+    // `ReplicaFailure` is not looked at here: it may be an older replica set's (`pods` asks the newest).
+    if let Some(stuck) = condition(status, "Progressing").filter(|condition| condition["status"] == "False") {
+        return Stuck(why(stuck));
     }
     let wanted = count(&spec["replicas"], 1);
     let (updated, all, available) =

@@ -3,7 +3,7 @@
 use crate::api::{Answer, Api, Applied, Target, refused};
 use crate::config::{Config, Conflicts};
 use crate::events::Events;
-use crate::{Before, Entry, Outputs, Phase, Pruned, Receipt, diff, fields, manifests, mark, wait};
+use crate::{Before, Entry, Outputs, Phase, Pruned, Receipt, change, diff, fields, manifests, mark, wait};
 use relrun_sdk::serde_json::Value;
 use relrun_sdk::{Error, Outcome, Result, checkpoint, context, log};
 use std::collections::BTreeSet;
@@ -30,7 +30,7 @@ pub(crate) fn survey(api: &Api, config: &Config) -> Result<Vec<Wanted>> {
     for mut object in manifests::read(config, Path::new("/in"))? {
         let target = api.target(&object)?;
         let live = api.get(&target)?;
-        let mark = mark::check(live.as_ref(), &target.shown())?;
+        let mark = mark::check_free(live.as_ref(), &target.shown())?;
         mark::put(&mut object, &mark, &inventory);
         wanted.push(Wanted { target, object, live });
     }
@@ -62,9 +62,8 @@ pub(crate) fn surplus(api: &Api, config: &Config, wanted: &[Wanted]) -> Result<V
     let mut surplus = Vec::new();
     for target in known.into_iter().filter(|target| !kept.contains(target)) {
         let Some(live) = api.get(&target)? else { continue };
-        // Whoever took the label away has taken the object out of the rollout.
-        if live["metadata"]["labels"][mark::INVENTORY] != inventory {
-            log::warn(&format!("{} is no longer in the manifests, and carries our label no longer: it stays", target.shown()));
+        if !mark::is_ours(&live) {
+            log::warn(&format!("{} is no longer in the manifests, and not this rollout's any more: it stays", target.shown()));
             continue;
         }
         mark::check(Some(&live), &target.shown())?;
@@ -99,15 +98,14 @@ pub(crate) fn apply(config: &Config) -> Result<Outcome<Outputs, Receipt>> {
     checkpoint(&receipt)?;
     let mut events = Events::begin(&api)?;
     for wanted in &wanted {
-        change(&api, config, wanted)?;
+        bring(&api, config, wanted)?;
     }
     let targets: Vec<Target> = wanted.iter().map(|wanted| wanted.target.clone()).collect();
     wait::ready(&api, &targets, &mut events, config.patience()?)?;
     receipt.phase = Phase::Pruning;
     checkpoint(&receipt)?;
     for (target, _) in &surplus {
-        api.delete(target)?;
-        log::info(&format!("{} removed", target.shown()));
+        change::remove(&api, target)?;
     }
     receipt.phase = Phase::Done;
     Ok(outcome(receipt, changed))
@@ -127,8 +125,9 @@ pub(crate) fn outcome(receipt: Receipt, changed: usize) -> Outcome<Outputs, Rece
     Outcome::new(summary, outputs).receipt(receipt)
 }
 
-fn change(api: &Api, config: &Config, wanted: &Wanted) -> Result<()> {
-    let answer = api.apply(&wanted.target, &wanted.object, Applied::Done, config.conflicts == Conflicts::Take)?;
+fn bring(api: &Api, config: &Config, wanted: &Wanted) -> Result<()> {
+    let check = |live: Option<&Value>| mark::check_free(live, &wanted.target.shown()).map(drop);
+    let answer = change::apply(api, &wanted.target, &wanted.object, config.conflicts == Conflicts::Take, check)?;
     let did = match (answer.code, &wanted.live) {
         (201, _) | (_, None) => "made",
         (_, Some(live)) if diff::is_same(live, &answer.body) => "is as it was",

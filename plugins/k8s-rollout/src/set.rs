@@ -55,7 +55,7 @@ impl<'a> Place<'a> {
             place = step(place, part).map_err(|why| Error::invalid(format!("set {}: {why}", self.object)))?;
         }
         *place = match place {
-            Value::Number(_) | Value::Bool(_) => serde_saphyr::from_str::<Value>(text)
+            Value::Number(_) | Value::Bool(_) => serde_saphyr::from_str_with_options::<Value>(text, crate::manifests::yaml())
                 .ok()
                 .filter(|value| std::mem::discriminant(value) == std::mem::discriminant(place))
                 .ok_or_else(|| Error::invalid(format!("set {}: {text:?} is not what {place} is", self.object)))?,

@@ -1,13 +1,16 @@
-//! What can be said without a cluster; `tests/tests/kubernetes.rs` says the rest, against an API server.
+//! What can be said without a cluster; `tests/tests/kubernetes` says the rest, against an API server.
 
+use crate::api::Target;
 use crate::ready::{Readiness, of};
 use crate::set::{Place, images};
+use crate::wait::Stuck;
 use crate::{Rollout, diff, fields, manifests};
 use relrun_sdk::ErrorKind;
 use relrun_sdk::serde_json::{Value, json};
 use relrun_sdk::testing::Fake;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 fn config(more: &Value) -> Value {
     let mut config = json!({ "context": "prod", "namespace": "shop" });
@@ -74,6 +77,15 @@ fn documents_are_read_in_the_order_that_a_cluster_wants() {
     assert_eq!(shown, ["ConfigMap/settings", "Deployment/web"]);
     assert_eq!(objects[0]["data"], json!({ "answer": "42", "on": "yes" }));
     assert!(objects.iter().all(|object| object["metadata"]["namespace"] == "shop"));
+}
+
+#[test]
+fn a_mode_is_octal_as_it_is_to_kubectl() {
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: modes}\nspec: {a: 0400, b: 0644, c: 0o755, d: 400, e: '0400', f: 0, g: 0.5, h: 089}\n";
+    let objects = read(&json!({}), &[("a.yaml", text)]).expect("reads");
+    assert_eq!(objects[0]["spec"], json!({ "a": 256, "b": 420, "c": 493, "d": 400, "e": "0400", "f": 0, "g": 0.5, "h": 89.0 }));
+    let set = json!({ "set": { "ConfigMap/modes:spec.a": "0644" } });
+    assert_eq!(read(&set, &[("a.yaml", text)]).expect("reads")[0]["spec"]["a"], 420);
 }
 
 #[test]
@@ -176,11 +188,22 @@ fn readiness_follows_the_generation_that_was_applied() {
     let deployment = |generation: u64, status: Value| json!({ "kind": "Deployment", "metadata": { "generation": generation }, "spec": { "replicas": 2 }, "status": status });
     let full = json!({ "observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2 });
     assert!(matches!(of(&deployment(2, full.clone())), Readiness::Ready(_)));
-    assert!(matches!(of(&deployment(3, full)), Readiness::Waiting(_)), "what it says is about the change before");
+    assert!(matches!(of(&deployment(3, full.clone())), Readiness::Waiting(_)), "what it says is about the change before");
     let surge = json!({ "observedGeneration": 2, "replicas": 3, "updatedReplicas": 2, "availableReplicas": 3 });
     assert_eq!(of(&deployment(2, surge)), Readiness::Waiting("1 of before are still there".to_owned()));
     let late = json!({ "observedGeneration": 2, "conditions": [{ "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded" }] });
-    assert_eq!(of(&deployment(2, late)), Readiness::Failed("ProgressDeadlineExceeded".to_owned()));
+    assert_eq!(of(&deployment(2, late.clone())), Readiness::Stuck("ProgressDeadlineExceeded".to_owned()));
+    let refused = json!({ "observedGeneration": 2, "conditions": [{ "type": "ReplicaFailure", "status": "True", "message": "quota" }] });
+    assert!(matches!(of(&deployment(2, refused)), Readiness::Waiting(_)), "it may be about a replica set of before");
+    let target = Target { api_version: "apps/v1".into(), kind: "Deployment".into(), resource: "deployments".into(), name: "web".into() };
+    let (mut stuck, began) = (Stuck::default(), Instant::now());
+    let mut after =
+        |seconds: u64, said: &Value| stuck.judge(&target, of(&deployment(2, said.clone())), began + Duration::from_secs(seconds));
+    assert!(matches!(after(0, &late), Readiness::Waiting(_)));
+    assert!(matches!(after(4, &late), Readiness::Waiting(_)));
+    assert!(matches!(after(6, &late), Readiness::Failed(_)), "it has said so for long enough");
+    assert!(matches!(after(7, &full), Readiness::Ready(_)));
+    assert!(matches!(after(8, &late), Readiness::Waiting(_)), "what it says anew is waited for anew");
     assert!(matches!(of(&json!({ "kind": "Deployment", "metadata": {} })), Readiness::Waiting(_)));
 }
 
@@ -207,6 +230,12 @@ fn a_diff_shows_no_secret_and_no_mark() {
         text.contains("+  a: (hidden, after)") && !text.contains("aGVsbG8=") && !text.contains("eA==") && !text.contains("mark"),
         "{text}"
     );
+    let copied = |value: &str| {
+        json!({ "kind": "Secret", "metadata": { "name": "s", "annotations": {
+        "kubectl.kubernetes.io/last-applied-configuration": format!("{{\"data\":{{\"a\":\"{value}\"}}}}"), "example.com/original": value } } })
+    };
+    let text = diff::unified(Some(&copied("aGVsbG8=")), Some(&copied("bW9vbg==")));
+    assert!(!text.contains("aGVsbG8=") && !text.contains("bW9vbg==") && text.contains("original: (hidden, after)"), "{text}");
     let marked = |mark: &str| json!({ "kind": "ConfigMap", "metadata": { "name": "c", "annotations": { "relrun/mark": mark } } });
     assert!(diff::is_same(&marked("1"), &marked("2")));
     assert!(diff::is_same(&marked("1"), &json!({ "kind": "ConfigMap", "metadata": { "name": "c" } })));

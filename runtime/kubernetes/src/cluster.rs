@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use url::{Host, Url};
 
 /// The context that stands for the cluster in which relrun itself runs, where no kubeconfig has one of this name.
 pub const IN_CLUSTER: &str = "in-cluster";
@@ -105,6 +106,13 @@ impl Cluster {
         let authorities =
             either(entry.certificate_authority_data.as_deref(), entry.certificate_authority.as_deref(), "the cluster's authority")?;
         let source = Source::of(&user)?;
+        if source.is_somebody() && is_overheard(&entry.server) {
+            return Err(GateError::denied(format!(
+                "the kubeconfig's cluster is reached by plain HTTP ({}), and its user's credentials would go out in the clear",
+                entry.server
+            ))
+            .with_help("write `https://` and the cluster's authority into the kubeconfig"));
+        }
         Ok(Self { reached: Reached { entry, authorities, user }, source, held: tokio::sync::Mutex::default() })
     }
 
@@ -165,6 +173,18 @@ impl Reached {
     }
 }
 
+/// Returns whether others hear what goes to a server: in plain HTTP, and beyond this machine.
+fn is_overheard(server: &str) -> bool {
+    let Ok(url) = Url::parse(server) else { return false };
+    let is_loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    url.scheme() != "https" && !is_loopback
+}
+
 fn to_peer(request: Request, path: &str, held: &Held) -> PeerRequest {
     PeerRequest { request, path: path.to_owned(), authorization: held.authorization.clone() }
 }
@@ -182,4 +202,28 @@ fn again(request: &Request) -> Option<Request> {
         timeout: request.timeout,
         ..Request::new(request.method.clone(), String::new())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(server: &str, user: UserEntry) -> Result<Cluster, GateError> {
+        Cluster::new(ClusterEntry { server: server.to_owned(), ..ClusterEntry::default() }, user)
+    }
+
+    #[test]
+    fn credentials_go_out_in_the_clear_to_nobody_else() {
+        let somebody = || UserEntry { token: Some("t".to_owned()), ..UserEntry::default() };
+        for server in ["http://10.0.0.1:8080", "http://cluster.example.com", "HTTP://localhost.example.com", "http://[fd00::1]:80"] {
+            let refused = cluster(server, somebody()).err().unwrap_or_else(|| panic!("{server} is let through"));
+            assert!(refused.message.contains("in the clear"), "{refused}");
+            assert!(cluster(server, UserEntry::default()).is_ok(), "nobody asks there");
+        }
+        for server in ["https://10.0.0.1:6443", "http://127.0.0.1:8001", "http://[::1]:8001", "http://localhost:8001"] {
+            assert!(cluster(server, somebody()).is_ok(), "{server}");
+        }
+        let by_program = UserEntry { exec: Some(crate::kubeconfig::ExecEntry::default()), ..UserEntry::default() };
+        assert!(cluster("http://10.0.0.1", by_program).is_err());
+    }
 }

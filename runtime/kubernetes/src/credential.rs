@@ -60,6 +60,11 @@ impl Source {
         Ok(Self::Nobody)
     }
 
+    /// Returns whether a request says who asks. A client's certificate is not among these: without TLS it goes nowhere.
+    pub(crate) fn is_somebody(&self) -> bool {
+        !matches!(self, Self::Nobody)
+    }
+
     /// Returns whether asking again may give something else.
     pub(crate) fn may_change(&self) -> bool {
         matches!(self, Self::TokenFile(_) | Self::Exec(_))

@@ -79,6 +79,10 @@ impl Door<'_> {
             _ => return Err(outside()),
         };
         match in_group {
+            // These are the namespace's own, not kinds in it.
+            ["namespaces", _, part @ ("finalize" | "status")] => {
+                Err(Refused(format!("{path}: `{part}` is the namespace's own, and no grant opens the namespace itself")))
+            }
             ["namespaces", namespace, _kind] | ["namespaces", namespace, _kind, _] if *namespace == self.namespace => Ok(Place::Objects),
             ["namespaces", namespace, kind, _, part] if *namespace == self.namespace => {
                 if PARTS.contains(part) {
@@ -145,6 +149,9 @@ mod tests {
             ("GET", "/api/v1/namespaces"),
             ("GET", "/api/v1/namespaces/shop"),
             ("DELETE", "/api/v1/namespaces/shop"),
+            ("PUT", "/api/v1/namespaces/shop/finalize"),
+            ("PATCH", "/api/v1/namespaces/shop/status"),
+            ("GET", "/api/v1/namespaces/shop/status"),
             ("GET", "/api/v1/namespaces/other/pods"),
             ("GET", "/api/v1/namespaces/shop/../other/pods"),
             ("GET", "/api/v1/namespaces/shop/pods/../../other/pods"),

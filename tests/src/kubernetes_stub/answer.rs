@@ -54,6 +54,15 @@ pub(crate) fn gone() -> Refusal {
     refuse(410, "Expired", "too old resource version", &Value::Null)
 }
 
+/// What a condition of a DELETE is answered with that does not hold.
+pub(crate) fn outdated(kind: &Kind, name: &str, condition: &str) -> Refusal {
+    let message = format!(
+        "Operation cannot be fulfilled on {} \"{name}\": the {condition} in the precondition does not match the {condition} in record",
+        kind.qualified()
+    );
+    refuse(409, "Conflict", &message, &json!({ "name": name, "group": kind.group, "kind": kind.resource }))
+}
+
 /// The conflict of an apply with other managers.
 pub(crate) fn conflict(causes: &[(String, Path)], kind: &Kind) -> Refusal {
     let one = |(manager, path): &(String, Path)| json!({ "reason": "FieldManagerConflict", "message": format!("conflict with \"{manager}\" using {}", kind.api_version()), "field": fields::shown(path) });

@@ -5,6 +5,9 @@ use super::world::{World, now};
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+/// For how many looks a deployment's conditions are still those of the change before.
+const LINGER: u64 = 20;
+
 /// Fills in what a server fills in, as far as anything here reads it.
 pub(crate) fn default(kind: &Kind, object: &mut Value) {
     let set = |value: &mut Value, default: Value| {
@@ -229,6 +232,9 @@ fn deployment(world: &mut World, object: &Value) {
         }
     };
     let is_available = ready + old_ready >= replicas;
+    // The first that it writes after a change still says what it said of the one before.
+    let age = world.ages.get(&format!("{}/{generation}", text(object, "uid"))).copied().unwrap_or_default();
+    let of_before = object["status"]["conditions"].as_array().filter(|_| generation > 1 && age < LINGER).cloned();
     let mut conditions = vec![
         json!({ "type": "Available", "status": if is_available { "True" } else { "False" }, "reason": "MinimumReplicasAvailable" }),
         progressing,
@@ -236,6 +242,7 @@ fn deployment(world: &mut World, object: &Value) {
     if let Some(message) = refused {
         conditions.push(json!({ "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message }));
     }
+    let conditions = of_before.unwrap_or(conditions);
     let status = json!({ "observedGeneration": generation, "replicas": total, "updatedReplicas": updated, "readyReplicas": ready + old_ready,
                          "availableReplicas": ready + old_ready, "unavailableReplicas": replicas.saturating_sub(ready), "conditions": conditions });
     world.put_status("deployments", &namespace, &name, status);
@@ -248,8 +255,11 @@ fn stateful_set(world: &mut World, object: &Value) {
     let revision = format!("{name}-{}", hash_of(&template));
     template["metadata"]["labels"]["controller-revision-hash"] = json!(revision);
     let names: Vec<String> = (0..replicas).map(|at| format!("{name}-{at}")).collect();
-    // One at a time, as the real one does: a pod of another revision goes, and comes back as this one.
+    // One at a time and none while another is not ready, as the real one does: a pod of another revision goes, and comes back as this one.
+    let is_ready = |pod: &Value| pod["status"]["conditions"][0]["status"] == "True";
+    let all_ready = owned(world, "pods", object).all(is_ready);
     let outdated: Option<String> = owned(world, "pods", object)
+        .filter(|_| all_ready)
         .find(|pod| pod["metadata"]["labels"]["controller-revision-hash"] != revision.as_str())
         .map(|pod| text(pod, "name").to_owned());
     if let Some(pod) = outdated {

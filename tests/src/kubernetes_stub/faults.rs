@@ -11,6 +11,8 @@ pub struct Fault {
     pub harm: Harm,
     /// How many requests it happens to.
     pub times: usize,
+    /// How many of these requests are spared first.
+    pub spared: usize,
 }
 
 /// What happens to a request.
@@ -24,12 +26,16 @@ pub enum Harm {
     Nonsense,
     /// The answer waits so long.
     Slow(Duration),
+    /// Nothing more is said, for longer than anybody waits; of a watch, once it has begun.
+    Silent,
     /// 429, with these seconds in `Retry-After`.
     TooMany(u64),
     /// 503.
     Unavailable,
     /// Of a watch: `ERROR` with 410 Gone.
     Gone,
+    /// Just before it is done, somebody else takes the object into another rollout.
+    Taken,
     /// It is done, and then the connection ends without an answer.
     DropAfter,
 }
@@ -37,18 +43,27 @@ pub enum Harm {
 impl Fault {
     /// A harm that happens once.
     pub fn once(on: &str, harm: Harm) -> Self {
-        Self { on: on.to_owned(), harm, times: 1 }
+        Self { on: on.to_owned(), harm, times: 1, spared: 0 }
     }
 
     /// A harm that happens so many times.
     pub fn times(on: &str, harm: Harm, times: usize) -> Self {
-        Self { on: on.to_owned(), harm, times }
+        Self { on: on.to_owned(), harm, times, spared: 0 }
+    }
+
+    /// A harm that happens once, after so many requests that it might have happened to.
+    pub fn after(spared: usize, on: &str, harm: Harm) -> Self {
+        Self { on: on.to_owned(), harm, times: 1, spared }
     }
 }
 
 /// Takes the harm that a request suffers.
 pub(crate) fn take(faults: &mut Vec<Fault>, line: &str) -> Option<Harm> {
     let at = faults.iter().position(|fault| line.contains(&fault.on))?;
+    if faults[at].spared > 0 {
+        faults[at].spared -= 1;
+        return None;
+    }
     let harm = faults[at].harm;
     faults[at].times -= 1;
     if faults[at].times == 0 {

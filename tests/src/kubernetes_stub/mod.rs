@@ -132,6 +132,12 @@ impl KubernetesStub {
         self.shared.changed.notify_all();
     }
 
+    /// Makes an object as somebody else would.
+    pub fn put(&self, resource: &str, name: &str, object: &Value) {
+        self.shared.world().put(resource, NAMESPACE, name, object.clone());
+        self.shared.changed.notify_all();
+    }
+
     /// Removes an object as somebody else would.
     pub fn remove(&self, resource: &str, name: &str) {
         self.shared.world().remove(resource, NAMESPACE, name);

@@ -1,6 +1,6 @@
 //! HTTP/1.1 over TLS, by hand and a thread a connection: what a test wants to break is bytes.
 
-use super::answer::{Refusal, not_found, refuse};
+use super::answer::{Refusal, not_found, outdated, refuse};
 use super::apply::Apply;
 use super::faults::{self, Harm};
 use super::kinds::{self, KINDS, Kind};
@@ -17,7 +17,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest request.
 const LONGEST: usize = 8 << 20;
@@ -173,6 +173,10 @@ fn serve(shared: &Shared, request: &Request, certified: bool, stream: &mut dyn C
         _ => {}
     }
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    if harm == Some(Harm::Silent) && !query.contains("watch=true") {
+        silence(shared);
+        return broken();
+    }
     let answer = believed(shared, request, certified).and_then(|()| {
         if let Some(document) = kinds::document(path).filter(|_| request.method == "GET") {
             return Ok((200, document));
@@ -182,6 +186,10 @@ fn serve(shared: &Shared, request: &Request, certified: bool, stream: &mut dyn C
         if request.method == "GET" && asked.query("watch").is_some_and(|watch| watch == "true" || watch == "1") {
             shared.world().may("watch", asked.kind, "", asked.namespace)?;
             return Ok((0, Value::Null));
+        }
+        if let (Some(Harm::Taken), Some(name)) = (harm, asked.name) {
+            let take = |object: &mut Value| object["metadata"]["labels"]["relrun/inventory"] = json!("another");
+            shared.world().edit(asked.kind.resource, asked.namespace, name, "somebody", take);
         }
         answer(shared, &asked, request)
     });
@@ -202,6 +210,14 @@ fn serve(shared: &Shared, request: &Request, certified: bool, stream: &mut dyn C
                 _ => write(stream, code, "", if body.is_string() { "text/plain" } else { "application/json" }, text.as_bytes()),
             }
         }
+    }
+}
+
+/// Says nothing for a while that is longer than anybody waits.
+pub(crate) fn silence(shared: &Shared) {
+    let over = Instant::now() + Duration::from_mins(2);
+    while Instant::now() < over && !shared.over.load(Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -321,6 +337,13 @@ fn answer(shared: &Shared, asked: &Asked<'_>, request: &Request) -> Result<(u16,
         }
         ("delete", Some(name)) => {
             let found = world.find(kind.resource, namespace, name).cloned().ok_or_else(|| not_found(kind, name))?;
+            let options = if request.body.is_empty() { Value::Null } else { body()? };
+            for condition in ["uid", "resourceVersion"] {
+                let asked = &options["preconditions"][condition];
+                if !asked.is_null() && *asked != found["metadata"][condition] {
+                    return Err(outdated(kind, name, condition));
+                }
+            }
             if !dry_run {
                 world.remove(kind.resource, namespace, name);
             }

@@ -2,7 +2,7 @@
 
 use super::faults::Harm;
 use super::server::{Asked, Connection};
-use super::{Shared, answer};
+use super::{Shared, answer, server};
 use serde_json::{Value, json};
 use std::io;
 use std::sync::atomic::Ordering;
@@ -23,6 +23,11 @@ pub(crate) fn serve(shared: &Shared, asked: &Asked<'_>, harm: Option<Harm>, conn
     let mut last_bookmark = Instant::now();
     if harm == Some(Harm::Gone) || version > 0 && !shared.world().remembers(version) {
         write(connection, &json!({ "type": "ERROR", "object": answer::gone().status }))?;
+        return end(connection);
+    }
+    if harm == Some(Harm::Silent) {
+        connection.flush()?;
+        server::silence(shared);
         return end(connection);
     }
     if version == 0 {

@@ -9,7 +9,7 @@ use crate::error::CallError;
 use crate::files::{For, blocking, locate, told};
 use crate::state::State;
 use crate::veil::Veil;
-use relrun_gate::{BasicAuth, Body, Request, Response, SecretHeader};
+use relrun_gate::{BasicAuth, Body, GateError, GateErrorKind, Request, Response, SecretHeader};
 use std::io::Write;
 use std::time::Duration;
 use tracing::Instrument;
@@ -36,6 +36,8 @@ impl HttpRequest {
 pub struct HttpResponse {
     response: Response,
     capability: String,
+    /// Whether a cluster gave it.
+    cluster: bool,
     /// Where the request carried a secret, which the server may say back.
     veil: Option<Veil>,
 }
@@ -47,12 +49,24 @@ impl HttpResponse {
             if let Some(ready) = self.veil.as_mut().and_then(|veil| veil.next(max)) {
                 return Ok(ready);
             }
-            let piece = self.response.read(max).await.map_err(|error| attempt.gate_error(&self.capability, error))?;
+            let piece = self.response.read(max).await;
+            let piece = piece.map_err(|error| attempt.exchange_error(&self.capability, self.cluster, error))?;
             match &mut self.veil {
                 Some(veil) => veil.take(&piece),
                 None => return Ok(piece.into()),
             }
         }
+    }
+}
+
+impl Attempt {
+    /// Says an error of an exchange to the plugin. A cluster that falls silent may speak again; that the step's own time is over is said by
+    /// [`stop`](Self::stop) alone, so the two are not one to a plugin.
+    fn exchange_error(&self, capability: &str, cluster: bool, mut error: GateError) -> CallError {
+        if cluster && error.kind == GateErrorKind::TimedOut {
+            error.kind = GateErrorKind::Transient;
+        }
+        self.gate_error(capability, error)
     }
 }
 
@@ -128,6 +142,7 @@ impl http::HostRequest for State {
         let gate = self.ways.gate().map_err(CallError::permanent)?;
         let is_secret = !request.secret_headers.is_empty() || request.basic_auth.is_some();
         let access = attempt.access();
+        let of_cluster = cluster.is_some();
         let send = async {
             let sent = match cluster {
                 None => gate.send(request, &access).await,
@@ -136,12 +151,12 @@ impl http::HostRequest for State {
                     Err(error) => Err(error),
                 },
             };
-            sent.map_err(|error| attempt.gate_error(&capability, error))
+            sent.map_err(|error| attempt.exchange_error(&capability, of_cluster, error))
         };
         let response = attempt.stop.race(send).instrument(span("http.send")).await?;
         attempt.using(&capability, Some(&response.remote().to_string()));
         let veil = is_secret.then(|| Veil::new(&attempt.masker));
-        Ok(self.table.push(HttpResponse { response, capability, veil })?)
+        Ok(self.table.push(HttpResponse { response, capability, cluster: of_cluster, veil })?)
     }
 
     async fn drop(&mut self, request: Resource<HttpRequest>) -> wasmtime::Result<()> {

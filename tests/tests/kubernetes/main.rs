@@ -1,9 +1,12 @@
 //! Rollouts into a cluster: applied, waited for, undone, rolled back, pruned, verified; with a server that breaks off, answers late, and answers
 //! nonsense; and with relrun killed in the middle.
 //!
-//! The cluster is the stub of `tests/src/kubernetes_stub`. Where `RELRUN_TEST_KUBECONFIG` names a kubeconfig, `real.rs` does the same against its cluster.
+//! The cluster is the stub of `tests/src/kubernetes_stub`; `kubernetes_cluster.rs` does the same against a real one.
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
+
+mod back;
+mod others;
 
 use nix::sys::signal::Signal;
 use relrun_tests::kubernetes_stub::{Fault, Harm, KubernetesStub, TOKEN};
@@ -279,6 +282,18 @@ fn a_server_that_breaks_off_answers_late_and_answers_nonsense_is_outlived() {
     let said = shop.good("apply --yes");
     assert!(shop.is_available(), "{said}");
     assert!(shop.stub.is_harmless(), "not all that was to go wrong did: {said}");
+}
+
+#[test]
+fn a_server_that_falls_silent_is_outlived() {
+    let shop = Shop::open();
+    shop.project.write("release.kdl", &MANIFEST.replace("15s", "90s"));
+    shop.stub.slow_pods(700);
+    shop.stub.harm(Fault::once("GET /apis/apps/v1/namespaces/shop/deployments/web", Harm::Silent));
+    shop.stub.harm(Fault::once("watch=true", Harm::Silent));
+    let said = shop.good("apply --yes");
+    assert!(shop.is_available() && said.contains("took too long"), "{said}");
+    assert!(shop.stub.is_harmless(), "{said}");
 }
 
 #[test]
