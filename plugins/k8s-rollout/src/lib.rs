@@ -201,12 +201,12 @@ fn drift(receipt: &Receipt) -> Result<Vec<Change>> {
             drifted.push(Change::new(format!("{shown} is gone")));
             continue;
         };
-        if mark::of(&live).and_then(mark::release).is_none_or(|release| release != receipt.release) {
-            drifted.push(Change::new(format!("{shown} does not carry the mark of release {}", receipt.release)));
-            continue;
-        }
         if let Some(other) = mark::other(Some(&live)) {
             drifted.push(Change::new(format!("{shown} belongs to the rollout {other} now")));
+            continue;
+        }
+        if mark::of(&live).and_then(mark::release).is_none_or(|release| release != receipt.release) {
+            drifted.push(Change::new(format!("{shown} does not carry the mark of release {}", receipt.release)));
             continue;
         }
         let Some(applied) = &entry.applied else {

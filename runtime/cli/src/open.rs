@@ -110,10 +110,7 @@ fn host_options(relrun: PathBuf, registries: relrun_registry::ClientOptions) -> 
         compile_limits: CompileLimits::default(),
         launcher: Some(relrun_confine::Launcher::new(relrun, [crate::CONFINED])),
         commands: None,
-        gate: relrun_gate::GateOptions {
-            proxies: relrun_gate::Proxies::of_variables(&|name| std::env::var(name).ok()),
-            ..relrun_gate::GateOptions::default()
-        },
+        gate: relrun_gate::GateOptions { proxies: proxies(), ..relrun_gate::GateOptions::default() },
         ssh: ssh(),
         clusters: kubernetes_sources(),
         registries,
@@ -192,20 +189,20 @@ pub(crate) fn bundled() -> Vec<BundledPlugin> {
 
 /// How registries are reached: with docker's credentials, and what relrun.kdl says of them.
 pub(crate) fn registries(root: &Path, project: &Project) -> relrun_registry::ClientOptions {
+    let proxies = proxies();
     let host = |place: &str| place.strip_prefix("oci://").map(|rest| rest.split('/').next().unwrap_or(rest).to_owned());
     relrun_registry::ClientOptions {
         docker_config: docker_config(),
         ca_files: project.registries.iter().filter_map(|registry| Some(root.join(registry.ca.as_ref()?))).collect(),
         plain_http: project.registries.iter().filter(|registry| registry.plain_http).filter_map(|registry| host(&registry.place)).collect(),
-        proxy: proxy(),
+        proxy: Some(Arc::new(move |url: &url::Url| proxies.of_url(url).map_err(|error| error.message))),
         ..relrun_registry::ClientOptions::default()
     }
 }
 
-/// Returns the proxy for what is not on this machine. One that cannot be read is none.
-fn proxy() -> Option<url::Url> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    set("HTTPS_PROXY").or_else(|| set("https_proxy"))?.parse().ok()
+/// Returns the proxies that the variables name: for the gate and for registries the same.
+fn proxies() -> relrun_gate::Proxies {
+    relrun_gate::Proxies::of_variables(&|name| std::env::var(name).ok())
 }
 
 fn docker_config() -> Option<PathBuf> {

@@ -3,20 +3,17 @@
 //! Who may sign and with which keys is not decided here: what is to be signed is handed out, and what was signed is handed back.
 
 use crate::PackageError;
+use crate::attached::{attached, part};
 use crate::pack::attach;
 use crate::record::{Attached, PackageRecord};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use relrun_registry::{Artifact, Manifest, Name, Repository, canonical_json};
+use relrun_registry::{Artifact, Manifest, Repository, canonical_json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The type of what is in the envelope.
 const PAYLOAD: &str = "application/vnd.in-toto+json";
-/// Larger than any statement that is made here.
-const LARGEST: u64 = 16 << 20;
-/// More than anybody needs; whoever may attach things to a package must not keep others busy with it.
-const MOST: usize = 64;
 
 /// A signed statement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,16 +78,12 @@ pub fn attach_envelope(package: &Artifact, envelope: &Envelope) -> Result<Artifa
 
 /// Returns the envelopes that are attached to a package. One that cannot be read is passed over, and counts for nothing.
 pub async fn envelopes(from: &dyn Repository, package: &Manifest) -> Result<Vec<Envelope>, PackageError> {
-    let kind = Attached::Envelope.media_type();
+    let kind = Attached::Envelope;
     let mut found = Vec::new();
-    let all = from.referrers(package.digest()).await?;
-    let fits = |about: &&relrun_registry::spec::Descriptor| about.artifact_type().as_ref().is_none_or(|named| named.to_string() == kind);
-    for about in all.iter().filter(fits).take(MOST) {
-        let manifest = from.resolve(&Name::Digest(about.digest().clone())).await?;
-        let is_about = manifest.subject().is_some_and(|subject| subject.digest() == package.digest());
-        for layer in manifest.blobs().iter().filter(|layer| is_about && layer.media_type().to_string() == kind) {
-            let bytes = from.pull_bytes(layer, LARGEST).await?;
-            found.extend(serde_json::from_slice(&bytes).ok());
+    for manifest in attached(from, package, &[kind]).await? {
+        for layer in manifest.blobs().iter().filter(|layer| layer.media_type().as_ref() == kind.media_type()) {
+            let bytes = part(from, layer).await?;
+            found.extend(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()));
         }
     }
     Ok(found)

@@ -4,6 +4,7 @@
 //! What tells of who and when, the provenance, is attached to it and no part of it. This room never deploys, never decides which release is
 //! meant, and trusts nothing that came from elsewhere: what a package says that it holds is compared with what came.
 
+mod attached;
 mod bill;
 mod envelope;
 mod pack;
@@ -11,6 +12,7 @@ mod provenance;
 mod record;
 mod unpack;
 
+pub use attached::copy_attached;
 pub use envelope::{Envelope, EnvelopeSignature, attach_envelope, envelopes, is_provenance_of, signed_bytes};
 pub use pack::{Contents, pack};
 pub use provenance::{Built, Source, provenance, statement};

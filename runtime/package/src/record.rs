@@ -147,6 +147,9 @@ pub enum Attached {
 }
 
 impl Attached {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Bill, Self::Provenance, Self::Envelope];
+
     /// Returns its media type, which is its artifact's type too.
     pub fn media_type(self) -> &'static str {
         match self {

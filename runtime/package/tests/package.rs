@@ -189,3 +189,39 @@ fn a_version_with_build_metadata_has_a_tag() {
     assert_eq!(version_tag("1.4.2+build.7"), "1.4.2_build.7");
     assert!(version_tag("1.4.2+build.7").parse::<Tag>().is_ok());
 }
+
+#[tokio::test]
+async fn whoever_may_attach_things_keeps_no_package_from_coming_in() {
+    let world = world();
+    let (package, bill) = packed(&world, "scratch");
+    let from = pushed(&world, &package, "from").await;
+    let transfer = Transfer::new(world.folder.path());
+    let attach = |kind: &str, layers: Vec<Blob>| {
+        let subject = Some(package.manifest.descriptor());
+        ArtifactPlan { artifact_type: Some(kind.to_owned()), layers, subject, ..ArtifactPlan::default() }.build().unwrap()
+    };
+    let dsse = "application/vnd.dsse.envelope.v1+json";
+    let part = |text: &str| Blob::of_bytes(MediaType::from(dsse), text.to_owned().into());
+    let lost = part("{\"lost\": true}");
+    let mine = r#"{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[]}"#;
+    let attached = [
+        attach("application/vnd.example.anything", vec![part("anything")]),
+        attach(dsse, vec![lost.clone()]),
+        attach(dsse, vec![part("no JSON")]),
+        attach(dsse, (0..9).map(|number| part(&number.to_string())).collect()),
+        attach(dsse, vec![Blob::of_bytes(MediaType::from(dsse), vec![b'x'; 17 << 20].into())]),
+        attach(dsse, vec![part(mine)]),
+        bill,
+    ];
+    for artifact in &attached {
+        transfer.push(&from, artifact, &PushAs::ByDigest).await.unwrap();
+    }
+    let path = |layout: &str, blob: &Blob| world.folder.path().join(layout).join("blobs/sha256").join(blob.digest().digest());
+    fs::remove_file(path("from", &lost)).unwrap();
+    let found = relrun_package::envelopes(&from, &package.manifest).await.unwrap();
+    assert_eq!(found.len(), 1);
+    let to = pushed(&world, &package, "to").await;
+    relrun_package::copy_attached(&from, &package.manifest, &to, world.folder.path()).await.unwrap();
+    let came = |artifact: &Artifact| path("to", &artifact.blobs[artifact.blobs.len() - 1]).is_file();
+    assert_eq!(attached.each_ref().map(came), [false, false, true, false, false, true, true]);
+}

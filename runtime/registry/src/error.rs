@@ -213,6 +213,11 @@ impl RegistryError {
         matches!(self, Self::NotFound { .. })
     }
 
+    /// Returns whether it is what lies there that cannot be used: missing, broken, or too large. The way there is none of it.
+    pub fn is_of_content(&self) -> bool {
+        matches!(self, Self::NotFound { .. } | Self::Digest { .. } | Self::TooLarge { .. } | Self::Malformed { .. } | Self::Nonsense { .. })
+    }
+
     /// Notes how often this was tried.
     pub(crate) fn after(mut self, times: u32) -> Self {
         if let Self::Refused { tries, .. } | Self::Unreachable { tries, .. } = &mut self {

@@ -168,17 +168,29 @@ impl Unpacking<'_> {
     }
 
     /// Reads all of an archive before anything of it is written, and returns its digest. What it says about its entries is small: the reader of archives
-    /// takes any of that into memory, however large it is.
+    /// takes any of that into memory, however large it is. What would make that reader see other entries than this look does is refused: a size that
+    /// is said a second time, and the maps of sparse files.
     fn look(&self, compression: Compression) -> Result<Digest, RegistryError> {
         let mut reader = self.open(compression)?;
         let mut archive = Archive::new(&mut reader);
         for entry in archive.entries().map_err(|error| self.broken(&error))?.raw(true) {
-            let entry = entry.map_err(|error| self.broken(&error))?;
+            let mut entry = entry.map_err(|error| self.broken(&error))?;
             let kind = entry.header().entry_type();
+            if kind.is_gnu_sparse() {
+                return Err(self.malformed("it holds a sparse file, which is neither a file, a folder nor a link"));
+            }
             let about =
                 kind.is_gnu_longname() || kind.is_gnu_longlink() || kind.is_pax_local_extensions() || kind.is_pax_global_extensions();
             if about && entry.size() > LARGEST_NAME {
                 return Err(self.malformed("the archive is broken: a name in it is longer than any name"));
+            }
+            if kind.is_pax_local_extensions() || kind.is_pax_global_extensions() {
+                let mut said = Vec::new();
+                entry.read_to_end(&mut said).map_err(|error| self.broken(&error))?;
+                // The reader of archives stops at the first that it cannot read, and so does this.
+                if tar::PaxExtensions::new(&said).map_while(Result::ok).any(|one| one.key_bytes() == b"size") {
+                    return Err(self.malformed("it says the size of a file a second time, outside of its header"));
+                }
             }
         }
         reader.finish().map_err(|error| self.broken(&error))

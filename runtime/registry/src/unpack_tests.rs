@@ -113,6 +113,34 @@ fn an_archive_is_no_larger_than_it_may_be() {
 }
 
 #[test]
+fn an_archive_cannot_say_a_size_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("to");
+    // To a reader that honours the second size, the file ends where a name of 2 MiB begins: it would be read into memory without a look at its length.
+    let hidden = |all: &mut tar::Builder<Vec<u8>>| {
+        let name = archive(|all| add(all, EntryType::GNULongName, "././@LongLink", "", &"n".repeat(2 << 20)));
+        add(all, EntryType::Regular, "x", "", &String::from_utf8(fs::read(name.path()).unwrap()).unwrap());
+    };
+    for kind in [EntryType::XHeader, EntryType::XGlobalHeader] {
+        let case = archive(|all| {
+            add(all, kind, "pax", "", "10 size=0\n");
+            hidden(all);
+        });
+        let error = unpack(case.path(), &to, 64 << 20).unwrap_err();
+        assert!(error.to_string().ends_with("it says the size of a file a second time, outside of its header"), "{error}");
+    }
+    let sparse = archive(|all| add(all, EntryType::GNUSparse, "x", "", ""));
+    let error = unpack(sparse.path(), &to, 64 << 20).unwrap_err();
+    assert!(error.to_string().contains("it holds a sparse file"), "{error}");
+    let other = archive(|all| {
+        add(all, EntryType::XHeader, "pax", "", "18 path=renamed.x\n");
+        add(all, EntryType::Regular, "x", "", "content");
+    });
+    unpack(other.path(), &to, 1 << 20).unwrap();
+    assert_eq!(fs::read(to.join("renamed.x")).unwrap(), b"content");
+}
+
+#[test]
 fn a_layout_that_was_tampered_with_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("to");

@@ -4,11 +4,13 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use relrun_registry::{ClientOptions, Name, PushAs, Pushed, RegistryError, Transfer};
 use support::proxy::{Fate, Proxy, answer};
 use support::{artifact, blob, logged_in, noise, open, plain, tag};
+use url::Url;
 
 /// Nothing here may take longer.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -109,6 +111,46 @@ async fn an_upload_that_gets_nowhere_ends() {
         assert!(error.to_string().contains(text), "{error}");
         assert!(proxy.requests("PATCH").len() <= 16);
     }
+}
+
+#[tokio::test]
+async fn a_registry_does_not_decide_how_much_is_in_memory() {
+    let proxy = Proxy::before(nowhere(), |line, _| match line.split(' ').next().unwrap() {
+        "HEAD" => answer("404 Not Found", "", ""),
+        "POST" => answer("202 Accepted", "location: /u\r\noci-chunk-min-length: 99999999999\r\n", ""),
+        _ => answer("201 Created", "", ""),
+    })
+    .await;
+    let repository = open(logged_in(&proxy.host()), &proxy.host(), "acme/shop").await;
+    let error = repository.push_blob(&blob(noise(100_000, 1)), None).await.unwrap_err();
+    assert!(error.to_string().contains("it takes chunks of 99999999999 bytes and more"), "{error}");
+    assert_eq!(repository.push_blob(&blob(noise(10_000, 1)), None).await.unwrap(), Pushed::Sent, "what is small goes at once anyway");
+}
+
+#[tokio::test]
+async fn a_registry_out_there_does_not_lead_to_this_machine() {
+    // What stands for a registry out there is reached through a proxy, which answers in its place.
+    let here = Proxy::before(nowhere(), |_, _| answer("200 OK", "", "a service of this machine")).await;
+    let (away, token) = (format!("location: http://{}/u\r\n", here.host()), format!("realm=\"http://{}/token\"", here.host()));
+    let proxy = Proxy::before(nowhere(), move |line, _| match line.split(' ').next().unwrap() {
+        "HEAD" => answer("404 Not Found", "", ""),
+        "POST" => answer("202 Accepted", &away, ""),
+        _ if line.contains("tags") => answer("401 Unauthorized", &format!("www-authenticate: Bearer {token}\r\n"), ""),
+        _ => answer("307 Moved", &away, ""),
+    })
+    .await;
+    let url: Url = format!("http://{}", proxy.host()).parse().unwrap();
+    let through = Arc::new(move |_: &Url| Ok(Some(url.clone())));
+    let mut options = ClientOptions { proxy: Some(through), ..logged_in("registry.invalid") };
+    options.plain_http = vec!["registry.invalid".to_owned()];
+    let repository = open(options, "registry.invalid", "acme/shop").await;
+    let error = repository.push_blob(&blob("content"), None).await.unwrap_err();
+    assert!(error.to_string().contains("goes on at an address of this machine"), "{error}");
+    let error = repository.pull_bytes(blob("content").descriptor(), 100).await.unwrap_err();
+    assert!(error.to_string().contains("redirects to an address of this machine"), "{error}");
+    let error = repository.list_tags().await.unwrap_err();
+    assert!(error.to_string().contains("a token server that is not safe to ask"), "{error}");
+    assert!(["GET", "PATCH", "PUT", "POST"].iter().all(|method| here.requests(method).is_empty()));
 }
 
 #[tokio::test]
@@ -352,13 +394,17 @@ async fn chunks_that_are_too_large_become_smaller() {
 #[tokio::test]
 async fn a_proxy_is_used_for_all_but_the_loopback() {
     let proxy = Proxy::before(nowhere(), |_, _| answer("200 OK", "", r#"{"tags":["1"]}"#)).await;
-    let url = format!("http://someone:planted@{}", proxy.host());
-    let mut options = ClientOptions { proxy: Some(url.parse().unwrap()), ..support::options() };
+    let url: Url = format!("http://someone:planted@{}", proxy.host()).parse().unwrap();
+    let direct = |url: &Url| url.host_str() == Some("direct.invalid");
+    let of = Arc::new(move |to: &Url| Ok((!direct(to)).then(|| url.clone())));
+    let mut options = ClientOptions { proxy: Some(of), ..support::options() };
     assert!(!format!("{options:?}").contains("planted"), "{options:?}");
     options.plain_http = vec!["registry.invalid".to_owned(), nowhere().to_string()];
     let far = open(options.clone(), "registry.invalid", "acme/shop").await;
     assert_eq!(far.list_tags().await.unwrap(), [tag("1")]);
     assert!(proxy.requests("GET")[0].starts_with("GET http://registry.invalid/v2/acme/shop/tags/list"));
+    options.plain_http.push("direct.invalid".to_owned());
+    assert!(open(options.clone(), "direct.invalid", "acme/shop").await.list_tags().await.is_err());
     let near = open(options, &nowhere().to_string(), "acme/shop").await;
     assert!(near.list_tags().await.is_err());
     assert_eq!(proxy.requests("GET").len(), 1);

@@ -83,9 +83,7 @@ pub async fn pull(
         let tag = version_tag(&package.record.version).parse()?;
         // A version that was pulled from one place is not replaced by what another place calls so.
         transfer.copy(from, &digest, own, &PushAs::Immutable(tag)).await?;
-        for about in from.referrers(package.manifest.digest()).await? {
-            transfer.copy(from, &Name::Digest(about.digest().clone()), own, &PushAs::ByDigest).await?;
-        }
+        relrun_package::copy_attached(from, &package.manifest, own, scratch.path()).await?;
     }
     package.unpack(own, &*workspace.blobs, scratch.path(), limits).await?;
     Ok(package)

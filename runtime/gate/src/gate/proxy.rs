@@ -56,6 +56,18 @@ impl Proxies {
         }
     }
 
+    /// Returns the address of the proxy that a URL is reached through, with its user and password: for a client beside the gate, which then holds to the
+    /// same variables.
+    pub fn of_url(&self, url: &Url) -> Result<Option<Url>, GateError> {
+        let (origin, host) = origin_of(url).map_err(GateError::invalid)?;
+        let target = Target { origin, host, private: false, tls: HttpTls::default() };
+        let named = if target.origin.scheme == "https" { &self.https } else { &self.http };
+        match (named, self.of(&target)?) {
+            (Some(text), Some(_)) => address(text).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     fn is_direct(&self, target: &Target) -> bool {
         let (host, port) = (target.origin.host.as_str(), target.origin.port);
         let address: Option<IpAddr> = match &target.host {
@@ -95,12 +107,7 @@ impl std::fmt::Debug for Proxies {
 
 impl Proxy {
     fn parse(text: &str) -> Result<Self, GateError> {
-        let wrong = |why: &str| GateError::invalid(format!("the proxy that a variable names cannot be used: {why}"));
-        let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let mut url = Url::parse(&with_scheme).map_err(|error| wrong(&error.to_string()))?;
-        if url.scheme() != "http" {
-            return Err(wrong("only proxies that are spoken to in plain HTTP are, `http://HOST:PORT`"));
-        }
+        let mut url = address(text)?;
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let authorization = (!url.username().is_empty()).then(|| {
             let pair = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
@@ -151,6 +158,17 @@ impl Proxy {
     }
 }
 
+fn wrong(why: &str) -> GateError {
+    GateError::invalid(format!("the proxy that a variable names cannot be used: {why}"))
+}
+
+/// Reads a proxy's address.
+fn address(text: &str) -> Result<Url, GateError> {
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url = Url::parse(&with_scheme).map_err(|error| wrong(&error.to_string()))?;
+    if url.scheme() == "http" { Ok(url) } else { Err(wrong("only proxies that are spoken to in plain HTTP are, `http://HOST:PORT`")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +176,17 @@ mod tests {
     fn target(url: &str) -> Target {
         let (origin, host) = origin_of(&Url::parse(url).unwrap()).unwrap();
         Target { origin, host, private: false, tls: HttpTls::default() }
+    }
+
+    #[test]
+    fn another_client_is_told_the_same() {
+        let proxies = Proxies { https: Some("ana:pw@proxy:3128".to_owned()), none_for: "corp".to_owned(), http: None };
+        let of = |url: &str| proxies.of_url(&Url::parse(url).unwrap()).unwrap().map(String::from);
+        assert_eq!(of("https://registry.example.com/v2/").as_deref(), Some("http://ana:pw@proxy:3128/"));
+        assert_eq!((of("https://registry.corp/"), of("http://registry.example.com/"), of("https://127.0.0.1/")), (None, None, None));
+        let bad = Proxies { https: Some("socks5://proxy".to_owned()), ..Proxies::default() };
+        let error = bad.of_url(&Url::parse("https://registry.example.com/").unwrap()).unwrap_err();
+        assert!(error.message.contains("the proxy that a variable names cannot be used"), "{error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod auth;
 mod download;
+mod near;
 mod options;
 mod referrers;
 mod retry;
@@ -23,11 +24,12 @@ use reqwest::{Method, StatusCode};
 use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
-pub use options::{ClientOptions, Credential, Retry, Timeouts};
+pub use options::{ClientOptions, Credential, ProxyOf, Retry, Timeouts};
 
 use crate::blob::{Blob, Landing};
 use crate::manifest::{ACCEPTED, LARGEST_MANIFEST};
 use crate::{Layout, Manifest, Name, OciCode, Place, PushAs, Pushed, RegistryError, Repository, Tag};
+use near::Near;
 use retry::Failure;
 use wire::{Call, Host};
 
@@ -41,6 +43,7 @@ const LARGEST_PAGE: u64 = 8 << 20;
 pub struct Client {
     http: reqwest::Client,
     options: Arc<ClientOptions>,
+    near: Near,
     hosts: Arc<Mutex<Hosts>>,
 }
 
@@ -58,9 +61,10 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Where a file of authorities cannot be used.
+    /// Where a file of authorities or the proxy cannot be used.
     pub fn new(options: ClientOptions) -> Result<Self, RegistryError> {
-        Ok(Self { http: setup::http_client(&options)?, options: Arc::new(options), hosts: Arc::default() })
+        let near = Near::default();
+        Ok(Self { http: setup::http_client(&options, &near)?, options: Arc::new(options), near, hosts: Arc::default() })
     }
 
     /// Opens a place. Of a registry on the loopback it is found out here whether it speaks TLS; nothing else is asked yet.
@@ -76,7 +80,7 @@ impl Client {
 
     async fn host(&self, registry: &str) -> Result<Arc<Host>, RegistryError> {
         let cell = Arc::clone(self.hosts.lock().await.entry(registry.to_owned()).or_default());
-        let made = || async { setup::reach(self.http.clone(), Arc::clone(&self.options), registry).await.map(Arc::new) };
+        let made = || async { setup::reach(self.http.clone(), Arc::clone(&self.options), self.near.clone(), registry).await.map(Arc::new) };
         cell.get_or_try_init(made).await.cloned()
     }
 }

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 use zeroize::Zeroizing;
+
+/// Returns the proxy through which a URL is reached, with its user and password, if there is one; or why the one that is named cannot be used.
+pub type ProxyOf = dyn Fn(&Url) -> Result<Option<Url>, String> + Send + Sync;
 
 /// How a client reaches registries.
 #[derive(Clone)]
@@ -19,8 +23,8 @@ pub struct ClientOptions {
     pub ca_files: Vec<PathBuf>,
     /// Registries, as a reference names them, that are spoken to in plain HTTP. One on the loopback is found out without this.
     pub plain_http: Vec<String>,
-    /// The proxy for everything but the loopback.
-    pub proxy: Option<Url>,
+    /// The proxies for everything but the loopback.
+    pub proxy: Option<Arc<ProxyOf>>,
     /// How long anything may take.
     pub timeouts: Timeouts,
     /// How failures that may pass are met.
@@ -37,7 +41,7 @@ impl fmt::Debug for ClientOptions {
             .field("ca_files", &self.ca_files)
             .field("plain_http", &self.plain_http)
             // Its URL may hold a password.
-            .field("proxy", &self.proxy.as_ref().and_then(Url::host_str))
+            .field("proxy", &self.proxy.is_some())
             .field("timeouts", &self.timeouts)
             .field("retry", &self.retry)
             .field("chunk", &self.chunk)

@@ -14,27 +14,40 @@ use tokio::sync::OnceCell;
 use url::{Host as UrlHost, Url};
 
 use super::auth::Pass;
-use super::options::ClientOptions;
+use super::near::Near;
+use super::options::{ClientOptions, ProxyOf};
 use super::wire::{Host, tls_error};
 use crate::RegistryError;
 
 /// No answer leads through more redirects.
 const MOST_REDIRECTS: usize = 5;
 
-pub(super) fn http_client(options: &ClientOptions) -> Result<reqwest::Client, RegistryError> {
+pub(super) fn http_client(options: &ClientOptions, near: &Near) -> Result<reqwest::Client, RegistryError> {
+    let near = near.clone();
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls(&options.ca_files)?)
         .connect_timeout(options.timeouts.connect)
         .pool_idle_timeout(options.timeouts.idle)
-        .redirect(Policy::custom(follow))
+        .redirect(Policy::custom(move |attempt| follow(&near, attempt)))
         .user_agent(concat!("relrun/", env!("CARGO_PKG_VERSION")))
         .http1_only()
         // Nothing is taken from the environment.
         .no_proxy();
     if let Some(proxy) = options.proxy.clone() {
-        builder = builder.proxy(reqwest::Proxy::custom(move |url| (!is_loopback(url)).then(|| proxy.clone())));
+        check_proxy(&*proxy)?;
+        // Nothing but the variable's text can be wrong, and that was checked.
+        builder = builder.proxy(reqwest::Proxy::custom(move |url| if is_loopback(url) { None } else { proxy(url).ok().flatten() }));
     }
     builder.build().map_err(|error| RegistryError::Setup { reason: error.to_string(), help: None })
+}
+
+/// Refuses a proxy that cannot be used, before anything would go out without it.
+fn check_proxy(proxy: &ProxyOf) -> Result<(), RegistryError> {
+    for scheme in ["https", "http"] {
+        let Ok(url) = Url::parse(&format!("{scheme}://registry.invalid/")) else { continue };
+        proxy(&url).map_err(|reason| RegistryError::Setup { reason, help: None })?;
+    }
+    Ok(())
 }
 
 fn tls(ca_files: &[std::path::PathBuf]) -> Result<ClientConfig, RegistryError> {
@@ -62,8 +75,12 @@ fn add_authorities(file: &Path, roots: &mut RootCertStore) -> Result<(), Registr
     if roots.len() == before { Err(wrong("it holds no certificate".to_owned())) } else { Ok(()) }
 }
 
-/// Follows redirects, as to where a registry keeps its blobs, but never out of TLS. Authorization stays behind at another origin.
-fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+/// Follows redirects, as to where a registry keeps its blobs, but never out of TLS, nor from out there to this machine and its networks.
+/// Authorization stays behind at another origin.
+fn follow(near: &Near, attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    if attempt.previous().first().is_some_and(|first| !near.may_lead(first, attempt.url())) {
+        return attempt.error(Untrusted("it redirects to an address of this machine or of a private network"));
+    }
     let from_tls = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
     if from_tls && attempt.url().scheme() != "https" {
         return attempt.error(Untrusted("it redirects from HTTPS to plain HTTP"));
@@ -93,7 +110,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 }
 
 /// Finds out how a registry is spoken to.
-pub(super) async fn reach(http: reqwest::Client, options: Arc<ClientOptions>, registry: &str) -> Result<Host, RegistryError> {
+pub(super) async fn reach(http: reqwest::Client, options: Arc<ClientOptions>, near: Near, registry: &str) -> Result<Host, RegistryError> {
     let server = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
     let url = |scheme: &str| {
         Url::parse(&format!("{scheme}://{server}/")).map_err(|error| RegistryError::Setup {
@@ -104,8 +121,9 @@ pub(super) async fn reach(http: reqwest::Client, options: Arc<ClientOptions>, re
     let (plain, tls) = (url("http")?, url("https")?);
     let asked = options.plain_http.iter().any(|one| one == registry);
     let base = if asked || (is_loopback(&plain) && !speaks_tls(&http, &tls, options.timeouts.answer).await) { plain } else { tls };
+    near.note(&base).await;
     let chunk = AtomicU64::new(options.chunk);
-    Ok(Host { chunk, http, options, registry: registry.to_owned(), base, pass: Pass::default(), credential: OnceCell::new() })
+    Ok(Host { chunk, http, options, near, registry: registry.to_owned(), base, pass: Pass::default(), credential: OnceCell::new() })
 }
 
 /// Returns whether a server answers to TLS. Only what plainly answers in something else is said not to: TLS that fails is not let go.
@@ -136,11 +154,18 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_that_cannot_be_used_is_refused() {
+        let bad: Arc<ProxyOf> = Arc::new(|_| Err("the proxy cannot be used".to_owned()));
+        let options = ClientOptions { proxy: Some(bad), ..ClientOptions::default() };
+        assert!(http_client(&options, &Near::default()).unwrap_err().to_string().contains("the proxy cannot be used"));
+    }
+
+    #[test]
     fn an_authority_that_is_none_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let options = ClientOptions { ca_files: vec![file.path().to_owned()], ..ClientOptions::default() };
-        assert!(http_client(&options).unwrap_err().to_string().ends_with("it holds no certificate"));
+        assert!(http_client(&options, &Near::default()).unwrap_err().to_string().ends_with("it holds no certificate"));
         std::fs::write(file.path(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
-        assert!(http_client(&options).is_err());
+        assert!(http_client(&options, &Near::default()).is_err());
     }
 }

@@ -13,6 +13,9 @@ use super::{Remote, Right, text};
 use crate::blob::Blob;
 use crate::{Pushed, RegistryError, Repository};
 
+/// No chunk is larger, in bytes.
+const LARGEST_CHUNK: u64 = 256 << 20;
+
 /// What a registry answered to the wish to upload.
 enum Opened {
     Mounted,
@@ -90,11 +93,20 @@ impl Remote {
             StatusCode::CREATED if mount_from.is_some() => Ok(Opened::Mounted),
             StatusCode::ACCEPTED => {
                 let least = text(response.headers(), "oci-chunk-min-length").and_then(|text| text.parse().ok()).unwrap_or(1);
-                let chunk = self.host.chunk().max(least);
+                let chunk = self.chunk(blob, least).map_err(|reason| call.nonsense(reason))?;
                 Ok(Opened::Session(Session { location: self.location(&call, &response)?, offset: 0, chunk }))
             }
             _ => Err(Failure::Final(self.host.refusal(&call, response).await)),
         }
+    }
+
+    /// Returns how much goes at once. A chunk is in memory, so a registry cannot ask for any size.
+    fn chunk(&self, blob: &Blob, least: u64) -> Result<u64, String> {
+        let own = self.host.chunk();
+        if blob.size() > own && least > LARGEST_CHUNK {
+            return Err(format!("it takes chunks of {least} bytes and more, and no more than {LARGEST_CHUNK} go at once"));
+        }
+        Ok(own.max(least))
     }
 
     async fn send_chunks(&self, blob: &Blob, session: &mut Session) -> Result<(), Failure> {
@@ -189,7 +201,8 @@ impl Remote {
         }
     }
 
-    /// Returns where an upload goes on. It never leaves TLS: a registry behind a proxy may not know that it is spoken to over TLS.
+    /// Returns where an upload goes on. It never leaves TLS, and a registry out there sends nothing to this machine: one behind a proxy may not know
+    /// that it is spoken to over TLS.
     fn location(&self, call: &Call, response: &Response) -> Result<Url, Failure> {
         let base = &self.host.base;
         let text = text(response.headers(), LOCATION.as_str()).ok_or_else(|| call.nonsense("it does not say where the upload goes on"))?;
@@ -199,7 +212,13 @@ impl Remote {
             let set = url.set_scheme("https").and_then(|()| url.set_port(port));
             set.map_err(|()| call.nonsense("it says that the upload goes on at what is no URL"))?;
         }
-        let safe = url.scheme() == "https" || (url.scheme() == "http" && (base.scheme() == "http" || is_loopback(&url)));
+        if !self.host.near.may_lead(base, &url) {
+            return Err(Failure::Final(
+                call.nonsense("it says that the upload goes on at an address of this machine or of a private network"),
+            ));
+        }
+        let here = is_loopback(&url) && is_loopback(base);
+        let safe = url.scheme() == "https" || (url.scheme() == "http" && (base.scheme() == "http" || here));
         if safe { Ok(url) } else { Err(Failure::Final(call.nonsense("it says that the upload goes on outside of TLS"))) }
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::auth::{self, Challenge, Pass};
+use super::near::Near;
 use super::options::{ClientOptions, Credential};
 use super::retry::{Backoff, Failure, asked_wait, may_pass};
 use super::setup::is_loopback;
@@ -56,6 +57,7 @@ pub(super) struct Host {
     /// As a reference names it.
     pub(super) registry: String,
     pub(super) base: Url,
+    pub(super) near: Near,
     pub(super) pass: Pass,
     pub(super) credential: OnceCell<Option<Credential>>,
     /// How much of a blob goes at once, in bytes: as the options say, or less where something on the way takes no more.
@@ -158,10 +160,10 @@ impl Host {
         self.pass.keep_token(&call.scopes, &body).map_err(|reason| Failure::Final(ask.nonsense(reason)))
     }
 
-    /// Returns whether a credential may go there: over TLS, on the loopback, or to a host that is spoken to in plain HTTP anyway.
+    /// Returns whether a credential may go there: over TLS, from the loopback to the loopback, or to a host that is spoken to in plain HTTP anyway.
     fn may_know_secrets(&self, url: &Url) -> bool {
-        url.scheme() == "https"
-            || (url.scheme() == "http" && (is_loopback(url) || url.host() == self.base.host() && self.base.scheme() == "http"))
+        let plainly = is_loopback(url) && is_loopback(&self.base) || url.host() == self.base.host() && self.base.scheme() == "http";
+        self.near.may_lead(&self.base, url) && (url.scheme() == "https" || url.scheme() == "http" && plainly)
     }
 
     /// Reads a whole small body.
