@@ -124,6 +124,7 @@ const facts: { [K in keyof Facts]: () => Facts[K] } = {
   environment: () => contexts.environment() ?? undefined,
   deployment: () => contexts.deployment() ?? undefined,
   previous: () => contexts.previous() ?? undefined,
+  unfinished: () => contexts.unfinished() ?? undefined,
   startedAt: () => Number(contexts.startedAt()),
 };
 

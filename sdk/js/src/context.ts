@@ -28,6 +28,18 @@ export const startedAt = (): number => current().fact("startedAt");
 
 /** Returns what this deployment's last `apply` left as its receipt. */
 export function previous<R = Json>(): R | undefined {
-  const text = current().fact("previous");
-  return text === undefined ? undefined : (JSON.parse(text) as R);
+  return receiptOf<R>(current().fact("previous"));
+}
+
+/**
+ * Returns the last checkpoint of an earlier attempt of this `apply` in this release that did not end well and was not undone: what stands at the
+ * target is partly this release's own doing then, and what stood before it is what that checkpoint says.
+ */
+export function unfinished<R = Json>(): R | undefined {
+  return receiptOf<R>(current().fact("unfinished"));
+}
+
+/** Reads a receipt; null is the empty checkpoint that the guard saves. */
+function receiptOf<R>(text: string | undefined): R | undefined {
+  return text === undefined ? undefined : ((JSON.parse(text) as R | null) ?? undefined);
 }

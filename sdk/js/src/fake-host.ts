@@ -103,6 +103,7 @@ export class FakeHost implements Host {
     environment: "test",
     deployment: "shop",
     previous: undefined,
+    unfinished: undefined,
     startedAt: 1_700_000_000,
   };
 

@@ -98,6 +98,7 @@ export interface Facts {
   environment: string | undefined;
   deployment: string | undefined;
   previous: string | undefined;
+  unfinished: string | undefined;
   startedAt: number;
 }
 

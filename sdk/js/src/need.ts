@@ -38,16 +38,17 @@ function once(requests: readonly Need[]): Need[] {
 }
 
 /**
- * Asks to run a command: the program, then each argument; `*` stands for one argument and `**` for any number. `readonly` says that it changes
- * nothing, so that `plan` and `verify` may run it.
+ * Asks to run a command: the program, then each argument; `*` stands for one argument and `**` for any number. `on` is for those of the
+ * environment's hosts whose names match, in place of this machine. `readonly` says that it changes nothing, so that `plan` and `verify` may run it.
  */
 export function run(
   argv: readonly string[],
-  options: Why & { network?: boolean; readonly?: boolean; inPlace?: boolean; unconfined?: boolean } = {},
+  options: Why & { network?: boolean; readonly?: boolean; inPlace?: boolean; on?: string; unconfined?: boolean } = {},
 ): Need {
   if (argv.length === 0) throw new Invalid("a command names no program");
   const flags = { "in-place": options.inPlace, readonly: options.readonly, network: options.network };
-  const words = ["run", ...argv.map(quoted), ...Object.entries(flags).flatMap(([name, value]) => (value === true ? [`${name}=#true`] : []))];
+  const place = options.on === undefined ? [] : [`on=${quoted(options.on)}`];
+  const words = ["run", ...argv.map(quoted), ...place, ...Object.entries(flags).flatMap(([name, value]) => (value === true ? [`${name}=#true`] : []))];
   if (options.unconfined === true) words.push('confine="none"');
   return asked(words, options);
 }

@@ -1,6 +1,6 @@
 /** Work on several hosts at once: what is queued for a host is done in order, and the hosts' parts are done side by side. */
 
-import type { StepError } from "./errors.ts";
+import { named, type StepError } from "./errors.ts";
 import { mutation } from "./guard.ts";
 import { current, type Deed } from "./host.ts";
 import { Host } from "./hosts.ts";
@@ -78,9 +78,11 @@ export class Round {
     return current().perform(this.#parallel, deeds).map(([name, error]) => ({ host: new Host(name), error }));
   }
 
-  /** Does all of it; throws the first error of any host's part, named by its host. */
+  /** Does all of it; throws an error where any host's part failed: of the first one's kind, and it names every host that failed, and why. */
   performAll(): void {
-    for (const { host, error } of this.perform()) if (error !== undefined) throw error.context(host.name);
+    const failed = this.perform().flatMap(({ host, error }) => (error === undefined ? [] : [error.context(host.name)]));
+    const [first] = failed;
+    if (first !== undefined) throw named(first.kind, failed.map((error) => error.message).join("; "));
   }
 }
 

@@ -114,7 +114,7 @@ export class Fake {
   }
 
   /** Sets what `context` answers. */
-  context(facts: Partial<Omit<Facts, "previous">>): this {
+  context(facts: Partial<Omit<Facts, "previous" | "unfinished">>): this {
     Object.assign(this.#host.facts, facts);
     return this;
   }
@@ -134,6 +134,12 @@ export class Fake {
   /** Sets what this deployment's last `apply` left. */
   previous(receipt: Json): this {
     this.#host.facts.previous = JSON.stringify(receipt);
+    return this;
+  }
+
+  /** Sets the last checkpoint of an earlier attempt, which did not end well. */
+  unfinished(checkpoint: Json): this {
+    this.#host.facts.unfinished = JSON.stringify(checkpoint);
     return this;
   }
 

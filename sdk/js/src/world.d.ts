@@ -19,6 +19,7 @@ declare module "relrun:plugin/context@0.1.1" {
   export function labels(): [string, string][];
   export function setting(name: string): string | Absent;
   export function previous(): string | Absent;
+  export function unfinished(): string | Absent;
   export function startedAt(): number | bigint;
 }
 

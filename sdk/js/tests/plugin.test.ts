@@ -239,6 +239,7 @@ test("files lie where the step has them", () => {
 });
 
 test("context and a planned fault", () => {
+  assert.equal(new Fake().unfinished({ id: "1" }) && context.unfinished<{ id: string }>()?.id, "1");
   const fake = new Fake().context({ release: "r9", environment: undefined }).setting("tier", "live").label("a", "b");
   assert.deepEqual([context.release(), context.environment(), context.setting("tier"), context.setting("no"), context.labels()], ["r9", undefined, "live", undefined, { a: "b" }]);
   fake.answer(200).fail("GET https://a", new Transient("reset"));
@@ -251,6 +252,7 @@ test("needs are written as a manifest would", () => {
   assert.equal(need.http("https://a.example", { methods: ["GET", "POST"], private: true }).capability, 'http "https://a.example" methods="GET POST" private=#true');
   assert.equal(need.secret("token", { toCommand: "npm", env: "NPM_TOKEN" }).capability, 'secret "token" to-command="npm" env="NPM_TOKEN"');
   assert.equal(need.secret("token", { sign: true }).capability, 'secret "token" sign=#true');
+  assert.equal(need.run(["true"], { on: "web*" }).capability, 'run "true" on="web*"');
   assert.equal(need.env("A\u0001").capability, String.raw`env "A\u{1}"`);
   const needs = need.effect({ idempotent: true }, need.host("*", { because: "first" }), need.host("*", { because: "second" }));
   assert.deepEqual(needs.requests, [{ capability: 'host "*"', reason: "first" }]);

@@ -287,6 +287,7 @@ ACTIONS: dict[str, Callable[[Args], Json]] = {
     "throw": throw,
     "raise": fail,
     "context": facts,
+    "unfinished": lambda a: context.unfinished(),
     "setting": lambda a: context.setting(a["name"]),
     "log": write_log,
     "progress": lambda a: log.progress(a["what"], a["done"], a.get("total")),

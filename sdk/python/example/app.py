@@ -103,18 +103,24 @@ class ConfigFile(Plugin[Config, Outputs, Receipt]):
     def apply(self, config: Config) -> Outcome[Outputs, Receipt]:
         content = filled(config)
         chosen = targets(config)
-        receipt = Receipt(config.path, content, [Replaced(host.name, read(host, config.path)) for host in chosen])
+        receipt = Receipt(config.path, content, self._replaced(config, chosen))
         # What stood there is safe before the first file is replaced: from here on `undo` knows the way back.
         checkpoint(receipt)
         written = 0
-        for host, replaced in zip(chosen, receipt.replaced, strict=True):
-            if replaced.before != content:
+        for host in chosen:
+            if read(host, config.path) != content:
                 host.make_dir(config.path.rsplit("/", 1)[0] or "/")
                 host.write_file(config.path, content)
                 written += 1
                 log.info("wrote %s on %s", config.path, host.name)
         outputs = Outputs(sha256=hashlib.sha256(content.encode()).hexdigest(), hosts=[host.name for host in chosen])
         return Outcome(f"{config.path} stands on {len(chosen)} hosts, {written} written", outputs, receipt)
+
+    def _replaced(self, config: Config, chosen: list[hosts.Host]) -> list[Replaced]:
+        """Returns what stood on the hosts before this release: where an earlier attempt began to write, what that one found."""
+        earlier = self.unfinished()
+        found = {one.host: one for one in earlier.replaced} if earlier is not None and earlier.path == config.path else {}
+        return [found.get(host.name) or Replaced(host.name, read(host, config.path)) for host in chosen]
 
     def recover(self, config: Config, came: Came[Receipt]) -> Recovery[Outputs, Receipt]:
         match came:

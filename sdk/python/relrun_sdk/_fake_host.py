@@ -135,6 +135,7 @@ class FakeHost:
             "environment": "test",
             "deployment": "shop",
             "previous": None,
+            "unfinished": None,
             "started_at": 1_700_000_000,
         }
         for name in ("in", "out", "tmp"):

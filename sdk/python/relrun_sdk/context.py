@@ -67,6 +67,15 @@ def previous() -> Any:
     return None if text is None else json.loads(text)
 
 
+def unfinished() -> Any:
+    """Returns the last checkpoint of an earlier attempt of this `apply` in this release that did not end well and was not undone.
+
+    What stands at the target is partly this release's own doing then. `Plugin.unfinished` gives it as the plugin's own type.
+    """
+    text = _host.current().optional_context("unfinished")
+    return None if text is None else json.loads(text)
+
+
 def started_at() -> int:
     """Returns the moment the release began, in seconds since the Unix epoch; 0 for a pure step."""
     return _host.current().number("started_at")

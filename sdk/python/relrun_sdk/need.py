@@ -57,15 +57,18 @@ def run(
     readonly: bool = False,
     in_place: bool = False,
     unconfined: bool = False,
+    on: str = "",
 ) -> Need:
     """Asks to run a command: the program, then each argument; `*` stands for one argument and `**` for any number.
 
-    `readonly` says that it changes nothing, so that `plan` and `verify` may run it.
+    `on` is for those of the environment's hosts whose names match, in place of this machine. `readonly` says that it changes nothing, so
+    that `plan` and `verify` may run it.
     """
     if not argv:
         raise Invalid("a command names no program")
     flags = {"in-place": in_place, "readonly": readonly, "network": network}
-    words = ["run", *map(_quoted, argv), *(f"{name}=#true" for name, value in flags.items() if value)]
+    place = [f"on={_quoted(on)}"] if on else []
+    words = ["run", *map(_quoted, argv), *place, *(f"{name}=#true" for name, value in flags.items() if value)]
     if unconfined:
         words.append('confine="none"')
     return Need(" ".join(words), because)

@@ -180,8 +180,17 @@ class Plugin(Generic[C, O, R]):
 
     def previous(self) -> R | None:
         """Returns what this deployment's last `apply` left as its receipt."""
-        found = context.previous()
-        return None if found is None else cast(R, from_json(types_of(type(self))[2], found, strict=False, what="the previous receipt"))
+        return self._receipt(context.previous(), "the previous receipt")
+
+    def unfinished(self) -> R | None:
+        """Returns the last checkpoint of an earlier attempt of this `apply` that did not end well and was not undone.
+
+        What stands at the target is partly this release's own doing then: what stood before it is what that checkpoint says.
+        """
+        return self._receipt(context.unfinished(), "what an earlier attempt left")
+
+    def _receipt(self, found: Any, what: str) -> R | None:
+        return None if found is None else cast(R, from_json(types_of(type(self))[2], found, strict=False, what=what))
 
 
 def types_of(plugin: type[Plugin[Any, Any, Any]]) -> tuple[Any, Any, Any]:

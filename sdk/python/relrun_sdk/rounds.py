@@ -72,7 +72,7 @@ class Round:
         return [(Host(host), None if error is None else errors.of(error)) for host, error in came]
 
     def perform_all(self) -> None:
-        """Does all of it; raises the first error of any host's part, named by its host."""
-        for host, error in self.perform():
-            if error is not None:
-                raise error.context(host.name)
+        """Does all of it; raises an error of the first failed part's kind, which names every host that failed, and why."""
+        failed = [error.context(host.name) for host, error in self.perform() if error is not None]
+        if failed:
+            raise errors.named(failed[0].kind, "; ".join(error.message for error in failed))

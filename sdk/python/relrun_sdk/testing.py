@@ -125,6 +125,10 @@ class Fake:
         """Sets what this deployment's last `apply` left."""
         return self.context(previous=json.dumps(receipt))
 
+    def unfinished(self, checkpoint: Any) -> Self:
+        """Sets the last checkpoint of an earlier attempt, which did not end well."""
+        return self.context(unfinished=json.dumps(checkpoint))
+
     def write(self, host: str, path: str, content: str | bytes) -> Self:
         """Writes a file on a host, and makes its directories."""
         files = self._host.files(host)

@@ -162,7 +162,8 @@ class OperationsTest(unittest.TestCase):
         self.assertEqual(caught.exception.message, "keeper had begun to change something, and recorded nothing that says what")
 
     def test_outputs_and_receipts_travel_as_json(self) -> None:
-        self.fake.previous({"names": ["z"], "of-a-newer-version": 1})
+        self.fake.previous({"names": ["z"], "of-a-newer-version": 1}).unfinished({"names": ["y"]})
+        self.assertEqual(Keeper().unfinished(), Names(["y"]))
         answer = self.fake.apply(Keeper(), PARTS)
         self.assertEqual((answer.summary, answer.outputs, answer.receipt), ("kept", {"how-many": 1}, {"names": ["ax2"]}))
         self.assertEqual(self.fake.checkpoints(), [{"names": ["ax2"]}])
@@ -356,6 +357,7 @@ class NeedTest(unittest.TestCase):
             need.secret("token", to_command="npm", env="NPM_TOKEN").capability: 'secret "token" to-command="npm" env="NPM_TOKEN"',
             need.kubernetes("prod", "shop").capability: 'kubernetes context="prod" namespace="shop"',
             need.run("make", unconfined=True).capability: 'run "make" confine="none"',
+            need.run("true", on="web*").capability: 'run "true" on="web*"',
             need.env("A\x01").capability: 'env "A\\u{1}"',
         }
         for given, expected in written.items():

@@ -218,6 +218,7 @@ const actions: Record<string, (a: Args) => unknown> = {
     previous: context.previous() ?? null,
     "started-at": context.startedAt(),
   }),
+  unfinished: () => context.unfinished(),
   setting: (a) => context.setting(a.name),
   log: (a) => log[a.level as "trace" | "debug" | "info" | "warn" | "error"](a.message),
   progress: (a) => log.progress(a.what, a.done, a.total),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
-from relrun_sdk import Drifted, Error, Gone, Intact, Invalid, Other
+from relrun_sdk import Drifted, Error, Gone, Intact, Invalid, Other, Transient
 from relrun_sdk.testing import Fake
 
 from app import ConfigFile
@@ -61,6 +61,15 @@ class ConfigFileTest(unittest.TestCase):
         self.fake.write("web1", PATH, "somebody's")
         with self.assertRaises(Other):
             self.fake.undo(self.plugin, given(), receipt)
+
+    def test_another_attempt_still_knows_what_stood_before_the_first(self) -> None:
+        self.fake.write("web1", PATH, "old").fail("write-file db1", Transient("away"))
+        with self.assertRaises(Transient):
+            self.fake.apply(self.plugin, given())
+        self.fake.unfinished(self.fake.checkpoints()[-1])
+        receipt = self.fake.apply(self.plugin, given()).receipt
+        self.fake.undo(self.plugin, given(), receipt)
+        self.assertEqual((self.fake.read("web1", PATH), self.fake.names("db1", "/etc/app")), ("old", []))
 
     def test_cut_after_every_change_it_is_undone(self) -> None:
         for changes in range(5):
