@@ -94,6 +94,14 @@ func TestTheContextIsThatOfTheStep(t *testing.T) {
 	if err != nil || (*previous)["a"] != 1 {
 		t.Errorf("%v, %v", previous, err)
 	}
+	host.SetUnfinished("null")
+	if unfinished, err := relrun.Unfinished[map[string]int](); err != nil || unfinished != nil {
+		t.Errorf("%v, %v", unfinished, err)
+	}
+	host.SetUnfinished(`{"b": 2}`)
+	if unfinished, err := relrun.Unfinished[map[string]int](); err != nil || (*unfinished)["b"] != 2 {
+		t.Errorf("%v, %v", unfinished, err)
+	}
 	host.SetPure()
 	if previous, err := relrun.Previous[relrun.Nothing](); err != nil || previous != nil {
 		t.Errorf("%v, %v", previous, err)

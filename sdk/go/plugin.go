@@ -85,13 +85,22 @@ type Health struct {
 
 // Previous returns what this deployment's last Apply left as its receipt; nil where there was none.
 func Previous[R any]() (*R, error) {
-	text := host().Previous()
+	return recorded[R](host().Previous(), "the previous receipt")
+}
+
+// Unfinished returns, in Apply, the last checkpoint of an earlier attempt in this release that did not end well and was not undone; nil where there
+// was none. What stands at the target is partly this release's own doing then: what stood before it is what that checkpoint says.
+func Unfinished[R any]() (*R, error) {
+	return recorded[R](host().Unfinished(), "the checkpoint of an earlier attempt")
+}
+
+func recorded[R any](text *string, what string) (*R, error) {
 	if text == nil {
 		return nil, nil
 	}
-	receipt := new(R)
-	if err := json.Unmarshal([]byte(*text), receipt); err != nil {
-		return nil, Errorf(ErrPermanent, "read the previous receipt: %w", err)
+	var receipt *R // an empty checkpoint stays nil
+	if err := json.Unmarshal([]byte(*text), &receipt); err != nil {
+		return nil, Errorf(ErrPermanent, "read %s: %w", what, err)
 	}
 	return receipt, nil
 }

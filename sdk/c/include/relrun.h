@@ -307,6 +307,9 @@ rr_text rr_deployment(void);
 rr_pairs rr_labels(void);
 rr_text rr_setting(const char *name);
 rr_text rr_previous(void); /* the receipt of this deployment's last apply, as JSON */
+/* In apply: the last checkpoint of an earlier attempt in this release that did not end well and was not undone, as JSON. What stands at the
+ * target is partly this release's own doing then. */
+rr_text rr_unfinished(void);
 uint64_t rr_started_at(void);
 
 /* A secret of the manifest: a handle. The bytes stay with the host. */

@@ -83,6 +83,7 @@ FACT(rr_idempotency_key, relrun_plugin_context_idempotency_key)
 FACT_IF(rr_environment, relrun_plugin_context_environment)
 FACT_IF(rr_deployment, relrun_plugin_context_deployment)
 FACT_IF(rr_previous, relrun_plugin_context_previous)
+FACT_IF(rr_unfinished, relrun_plugin_context_unfinished)
 
 uint32_t rr_attempt(void) {
     return relrun_plugin_context_attempt();

@@ -38,7 +38,7 @@ static struct {
     size_t file_count, next_answer;
     opened handles[MOST];
     size_t handle_count, open_count;
-    char *previous;
+    char *previous, *unfinished;
     int left;
     char calls[ROOM], checkpoints[ROOM], lines[ROOM];
 } host;
@@ -93,6 +93,7 @@ void rt_host(void) {
         free(host.files[i].data);
     }
     free(host.previous);
+    free(host.unfinished);
     memset(&host, 0, sizeof host);
     host.left = -1;
     rr_guard_arm(false);
@@ -113,6 +114,10 @@ void rt_setting(const char *name, const char *value) {
 
 void rt_previous(const char *receipt) {
     host.previous = keep(receipt);
+}
+
+void rt_unfinished(const char *checkpoint) {
+    host.unfinished = keep(checkpoint);
 }
 
 void rt_answer(uint16_t status, const char *body) {
@@ -233,6 +238,10 @@ rr_text rr_setting(const char *name) {
 
 rr_text rr_previous(void) {
     return host.previous ? rr_str(host.previous) : (rr_text){0};
+}
+
+rr_text rr_unfinished(void) {
+    return host.unfinished ? rr_str(host.unfinished) : (rr_text){0};
 }
 
 uint64_t rr_started_at(void) {

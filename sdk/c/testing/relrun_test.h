@@ -14,9 +14,10 @@ void rt_add_host(const char *name);
 void rt_put(const char *host, const char *path, const char *text);
 /* Adds a secret. */
 void rt_secret(const char *name, const char *value);
-/* Sets what the environment sets, and what the last apply left. */
+/* Sets what the environment sets, what the last apply left, and the last checkpoint of an earlier attempt. */
 void rt_setting(const char *name, const char *value);
 void rt_previous(const char *receipt);
+void rt_unfinished(const char *checkpoint);
 /* Adds the answer to the next HTTP request that has none yet. A request without one is refused, as by a closed port. */
 void rt_answer(uint16_t status, const char *body);
 /* Says how a command ends and what it writes, from now on; one that nothing is said of ends with 0. */

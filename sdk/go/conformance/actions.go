@@ -93,6 +93,8 @@ func (a *action) perform(given json.RawMessage) (any, error) {
 		panic(a.Message)
 	case "context":
 		return facts()
+	case "unfinished":
+		return relrun.Unfinished[json.RawMessage]()
 	case "setting":
 		return optional(relrun.Context().Setting(a.Name)), nil
 	case "log":

@@ -6,7 +6,7 @@ import "strings"
 type facts struct {
 	pkg, version, release, step string
 	environment, deployment     *string
-	previous                    *string
+	previous, unfinished        *string
 	labels                      [][2]string
 	settings                    map[string]string
 	started                     uint64
@@ -48,6 +48,13 @@ func (h *Host) SetSetting(name, value string) *Host {
 func (h *Host) SetPrevious(receipt any) *Host {
 	saved := text(receipt)
 	h.facts.previous = &saved
+	return h
+}
+
+// SetUnfinished sets the last checkpoint of an earlier attempt, as JSON.
+func (h *Host) SetUnfinished(checkpoint any) *Host {
+	saved := text(checkpoint)
+	h.facts.unfinished = &saved
 	return h
 }
 
@@ -94,6 +101,9 @@ func (h *Host) Setting(name string) *string {
 
 // Previous answers context.previous.
 func (h *Host) Previous() *string { return h.facts.previous }
+
+// Unfinished answers context.unfinished.
+func (h *Host) Unfinished() *string { return h.facts.unfinished }
 
 // StartedAt answers context.started-at.
 func (h *Host) StartedAt() uint64 { return h.facts.started }

@@ -33,4 +33,6 @@ func (imports) Setting(name string) *string {
 
 func (imports) Previous() *string { return optional(relrun_plugin_context.Previous) }
 
+func (imports) Unfinished() *string { return optional(relrun_plugin_context.Unfinished) }
+
 func (imports) StartedAt() uint64 { return outside(relrun_plugin_context.StartedAt) }

@@ -31,6 +31,7 @@ type Context interface {
 	Labels() [][2]string
 	Setting(name string) *string
 	Previous() *string
+	Unfinished() *string
 	StartedAt() uint64
 }
 
