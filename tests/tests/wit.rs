@@ -1,4 +1,4 @@
-//! Pins the shape of `wit/plugin.wit`, one item a line, because a case, a field or a parameter that is added, renamed or moved breaks every
+//! Pins the shape of `wit/plugin.wit` and `wit/0.2/plugin.wit`, one item a line, because a case, a field or a parameter that is added, renamed or moved breaks every
 //! plugin that was compiled before. `docs/wit.md` says how the world grows instead.
 //!
 //! A new line in the snapshot is growth, and may be accepted. A line that is gone or differs is a break, and never is.
@@ -12,15 +12,24 @@ use wit_parser::{Docs, Function, Handle, Interface, PackageId, Resolve, Type, Ty
 /// What was pinned before: the text behind the snapshot's head.
 const PINNED: &str = include_str!("snapshots/wit__shape.snap");
 
-fn world() -> (Resolve, PackageId) {
+/// The worlds that are served, by their folders.
+const WORLDS: [&str; 2] = ["wit", "wit/0.2"];
+
+fn world(folder: &str) -> (Resolve, PackageId) {
     let mut resolve = Resolve::default();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
     let (package, _) = resolve.push_path(folder).unwrap();
     (resolve, package)
 }
 
+/// Returns the lines of every world; those of the later ones begin with their version.
 fn shape() -> Vec<String> {
-    let (resolve, package) = world();
+    let later = |folder: &str| shape_of(folder).into_iter().map(|line| format!("{} {line}", &folder["wit/".len()..])).collect::<Vec<_>>();
+    shape_of(WORLDS[0]).into_iter().chain(WORLDS[1..].iter().flat_map(|folder| later(folder))).collect()
+}
+
+fn shape_of(folder: &str) -> Vec<String> {
+    let (resolve, package) = world(folder);
     let package = &resolve.packages[package];
     // The patch number counts the additions, and breaks nothing: a component for 0.1.0 runs where 0.1.1 is served.
     let version = package.name.version.as_ref().unwrap();
@@ -127,7 +136,11 @@ fn what_is_new_is_pinned_too() {
 
 #[test]
 fn every_item_is_documented() {
-    let (resolve, package) = world();
+    WORLDS.iter().for_each(|folder| documented(folder));
+}
+
+fn documented(folder: &str) {
+    let (resolve, package) = world(folder);
     let mut bare = Vec::new();
     let mut look = |path: String, docs: &Docs| {
         if docs.is_empty() {
@@ -157,5 +170,5 @@ fn every_item_is_documented() {
             look(format!("{name}.{of_type}"), &definition.docs);
         }
     }
-    assert!(bare.is_empty(), "these say nothing of themselves: {bare:#?}");
+    assert!(bare.is_empty(), "{folder}: these say nothing of themselves: {bare:#?}");
 }

@@ -259,6 +259,11 @@ pub trait StepSink: Send + Sync {
     /// One line of log, framed, stripped of escapes, masked.
     fn line(&self, level: Level, source: LineSource, text: &str);
 
+    /// One line about a place in a file of the step, relative to its work tree; by default a line of log that begins with the place.
+    fn finding(&self, level: Level, text: &str, file: &str, line: Option<u32>) {
+        self.line(level, LineSource::Plugin, &placed(text, file, line));
+    }
+
     /// How far something has come.
     fn progress(&self, what: &str, done: u64, total: Option<u64>);
 
@@ -267,6 +272,14 @@ pub trait StepSink: Send + Sync {
 
     /// Keeps a checkpoint; durable when it returns.
     async fn checkpoint(&self, state: Value) -> Result<(), Failure>;
+}
+
+/// Returns a finding as a compiler writes it: `src/main.c:12: …`.
+pub fn placed(text: &str, file: &str, line: Option<u32>) -> String {
+    match line {
+        Some(line) => format!("{file}:{line}: {text}"),
+        None => format!("{file}: {text}"),
+    }
 }
 
 /// How much a line matters.

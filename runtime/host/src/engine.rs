@@ -1,9 +1,8 @@
 //! The engine and its linker: made once, when the first component is needed, because `Engine::new` costs more than an apply with nothing to do.
 
-use crate::bindings::Plugin;
 use crate::state::State;
 use crate::ticker::Ticker;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, Strategy};
 
 /// What every store is made from.
@@ -19,7 +18,7 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-        Plugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+        crate::world::add_to_linker(&mut linker)?;
         let ticker = Ticker::new(&engine)?;
         Ok(Self { engine, linker, ticker })
     }

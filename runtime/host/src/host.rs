@@ -9,6 +9,7 @@ use crate::load::{Loaded, load};
 use crate::run::Watch;
 use crate::stand_in::CommandStandIn;
 use crate::state::{State, Ways};
+use crate::world::Pre;
 use crate::{
     CallLimits, CancelToken, ComponentSource, Description, Health, HostError, Invocation, Needs, Operation, Recovery, Reply, answer,
     sandbox,
@@ -196,9 +197,6 @@ impl Host {
     }
 }
 
-/// A component, ready for its instances.
-type Pre = crate::bindings::PluginPre<State>;
-
 /// One call of an export.
 trait Export: Send {
     type Answer;
@@ -212,7 +210,7 @@ impl Export for Describe {
     type Answer = types::Description;
 
     async fn call(self, pre: &Pre, store: &mut Store<State>) -> wasmtime::Result<Self::Answer> {
-        pre.instantiate_async(&mut *store).await?.relrun_plugin_step().call_describe(store).await
+        pre.instantiate(store).await?.describe(store).await
     }
 }
 
@@ -222,7 +220,7 @@ impl Export for Resolve {
     type Answer = Result<types::Needs, types::Error>;
 
     async fn call(self, pre: &Pre, store: &mut Store<State>) -> wasmtime::Result<Self::Answer> {
-        pre.instantiate_async(&mut *store).await?.relrun_plugin_step().call_resolve(store, &self.0).await
+        pre.instantiate(store).await?.resolve(store, &self.0).await
     }
 }
 
@@ -244,41 +242,20 @@ impl Export for Operate<'_> {
 
     async fn call(self, pre: &Pre, store: &mut Store<State>) -> wasmtime::Result<Self::Answer> {
         let config = &self.config;
-        if *self.operation == Operation::Find {
-            return Ok(find(pre, store, config).await?.map(Raw::Outcome));
-        }
-        let plugin = pre.instantiate_async(&mut *store).await?;
-        let step = plugin.relrun_plugin_step();
+        let step = pre.instantiate(store).await?;
         Ok(match self.operation {
-            Operation::Plan => step.call_plan(store, config).await?.map(Raw::Changes),
-            Operation::Apply => step.call_apply(store, config).await?.map(Raw::Outcome),
+            Operation::Plan => step.plan(store, config).await?.map(Raw::Changes),
+            Operation::Apply => step.apply(store, config).await?.map(Raw::Outcome),
             Operation::Recover(checkpoint) => {
                 let checkpoint = checkpoint.as_ref().map(Value::to_string);
-                step.call_recover(store, config, checkpoint.as_ref()).await?.map(Raw::Recovery)
+                step.recover(store, config, checkpoint.as_ref()).await?.map(Raw::Recovery)
             }
-            Operation::Verify(receipt) => step.call_verify(store, config, &receipt.to_string()).await?.map(Raw::Health),
-            Operation::Undo(receipt) => step.call_undo(store, config, &receipt.to_string()).await?.map(Raw::Outcome),
-            Operation::Destroy(receipt) => step.call_destroy(store, config, &receipt.to_string()).await?.map(Raw::Outcome),
-            Operation::Find => Err(cannot_find()),
+            Operation::Verify(receipt) => step.verify(store, config, &receipt.to_string()).await?.map(Raw::Health),
+            Operation::Undo(receipt) => step.undo(store, config, &receipt.to_string()).await?.map(Raw::Outcome),
+            Operation::Destroy(receipt) => step.destroy(store, config, &receipt.to_string()).await?.map(Raw::Outcome),
+            Operation::Find => pre.find(store, config).await?.map(Raw::Outcome),
         })
     }
-}
-
-/// Calls `adoption.find`, which most plugins do not export.
-async fn find(pre: &Pre, store: &mut Store<State>, config: &str) -> wasmtime::Result<Result<types::Outcome, types::Error>> {
-    type Found = (Result<types::Outcome, types::Error>,);
-    let instance = pre.instance_pre().instantiate_async(&mut *store).await?;
-    let Some(adoption) = instance.get_export_index(&mut *store, None, ADOPTION) else { return Ok(Err(cannot_find())) };
-    let Some(find) = instance.get_export_index(&mut *store, Some(&adoption), "find") else { return Ok(Err(cannot_find())) };
-    let (found,) = instance.get_typed_func::<(&str,), Found>(&mut *store, &find)?.call_async(&mut *store, (config,)).await?;
-    Ok(found)
-}
-
-/// The interface of plugins that can take over what stands.
-const ADOPTION: &str = "relrun:plugin/adoption@0.1.1";
-
-fn cannot_find() -> types::Error {
-    types::Error::Missing("this plugin cannot take over what stands without relrun's doing: it exports no relrun:plugin/adoption".into())
 }
 
 fn understand(raw: Result<Raw, types::Error>) -> Result<Reply, Failure> {

@@ -16,6 +16,7 @@ mod image;
 mod imports;
 mod limiter;
 mod load;
+mod next;
 mod places;
 mod quota;
 mod root;
@@ -27,10 +28,11 @@ mod stop;
 mod ticker;
 mod veil;
 mod words;
+mod world;
 
 pub use api::{
     CallLimits, CancelToken, Canceller, Change, ComponentBytes, ComponentSource, Context, Description, Health, HostError, Invocation,
-    Level, LineSource, Needs, Operation, Recovery, Reply, Request, StepDirs, StepSink, TargetMark,
+    Level, LineSource, Needs, Operation, Recovery, Reply, Request, StepDirs, StepSink, TargetMark, placed,
 };
 pub use compile::{CompileLimits, Compiler, SweptCode, compile_main};
 pub use host::{Host, HostOptions};

@@ -1,9 +1,8 @@
 //! A component source to something that can be instantiated: read, checked, compiled or found compiled, and held for the next call.
 
-use crate::bindings::PluginPre;
 use crate::compile::{Cache, CompileFailed, compile, take_in};
 use crate::engine::Runtime;
-use crate::state::State;
+use crate::world::{self, Pre};
 use crate::{ComponentBytes, ComponentSource, HostError, HostOptions};
 use relrun_ledger::Digest;
 use wasmtime::component::Component;
@@ -11,7 +10,7 @@ use wasmtime::component::types::ComponentItem;
 
 /// A component that fits this host, ready to be instantiated.
 pub(crate) struct Loaded {
-    pub(crate) pre: PluginPre<State>,
+    pub(crate) pre: Pre,
     pub(crate) world: String,
     /// How messages name it.
     pub(crate) name: String,
@@ -33,10 +32,10 @@ pub(crate) async fn load(
     let world = check_world(runtime, &component, &name)?;
     let unfit = |error: wasmtime::Error| HostError::Unfit {
         plugin: name.clone(),
-        reason: format!("it does not fit the world relrun:plugin@0.1: {error:#}"),
+        reason: format!("it does not fit the world relrun:plugin@{world}: {error:#}"),
         help: "build it again with this relrun's SDK: `relrun plugin build`".into(),
     };
-    let pre = runtime.linker.instantiate_pre(&component).and_then(PluginPre::new).map_err(unfit)?;
+    let pre = runtime.linker.instantiate_pre(&component).and_then(|pre| Pre::new(&world, pre)).map_err(unfit)?;
     Ok(Loaded { pre, world, name })
 }
 
@@ -113,9 +112,9 @@ fn check_world(runtime: &Runtime, component: &Component, name: &str) -> Result<S
             "build it for the world relrun:plugin/plugin@0.1.0",
         ));
     };
-    if !version.starts_with("0.1.") {
+    if !world::is_served(version) {
         return Err(unfit(
-            format!("built for relrun:plugin@{version}; this relrun runs 0.1"),
+            format!("built for relrun:plugin@{version}; this relrun runs {}", world::SERVED),
             "use the relrun that it was built for, or build it again",
         ));
     }
@@ -123,7 +122,7 @@ fn check_world(runtime: &Runtime, component: &Component, name: &str) -> Result<S
         if !known(import) && !matches!(extern_.ty, ComponentItem::Type(_)) {
             return Err(unfit(
                 format!("it imports {import}, which relrun does not offer"),
-                "a plugin may import relrun:plugin@0.1 and WASI 0.2 (cli, io, clocks, random, filesystem, http)",
+                "a plugin may import relrun:plugin@0.1 or @0.2 and WASI 0.2 (cli, io, clocks, random, filesystem, http)",
             ));
         }
     }
@@ -135,7 +134,7 @@ fn known(import: &str) -> bool {
     const PACKAGES: [&str; 7] = ["wasi:cli", "wasi:io", "wasi:clocks", "wasi:random", "wasi:filesystem", "wasi:http", "wasi:sockets"];
     let Some((path, version)) = import.rsplit_once('@') else { return false };
     let Some((package, _)) = path.split_once('/') else { return false };
-    (package == "relrun:plugin" && version.starts_with("0.1.")) || (PACKAGES.contains(&package) && version.starts_with("0.2."))
+    (package == "relrun:plugin" && world::is_served(version)) || (PACKAGES.contains(&package) && version.starts_with("0.2."))
 }
 
 fn display(source: &ComponentSource) -> String {

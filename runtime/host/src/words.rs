@@ -64,6 +64,16 @@ impl Words {
         Ok(())
     }
 
+    /// Says one thing about a place in a file.
+    pub(crate) fn finding(&self, level: Level, text: &str, file: Option<&str>, line: Option<u32>) -> Result<(), TooMuchLog> {
+        let Some(file) = file else { return self.message(level, text) };
+        self.count(text.len() + file.len())?;
+        let tamed = |text: &str| self.mask(&clean(text.as_bytes()));
+        let text = text.lines().map(tamed).collect::<Vec<_>>().join(" ");
+        self.sink.finding(level, &text, &tamed(file), line);
+        Ok(())
+    }
+
     /// Says how far something has come.
     pub(crate) fn progress(&self, what: &str, done: u64, total: Option<u64>) -> Result<(), TooMuchLog> {
         self.count(what.len() + 16)?;

@@ -1,6 +1,6 @@
 //! Text from elsewhere, made harmless: no escapes, no control characters, nothing that turns the writing round.
 
-use crate::{EnvironmentLine, FailedStep, Place, ReportEvent, RunFinished, StepInfo};
+use crate::{EnvironmentLine, FailedStep, FoundAt, Place, ReportEvent, RunFinished, StepInfo};
 
 /// Returns text without escapes and control characters, but for line ends. A tab is four spaces.
 pub(crate) fn text(text: &str) -> String {
@@ -44,7 +44,10 @@ impl ReportEvent {
             Self::StepStarted { step, operation, attempt, why } => {
                 Self::StepStarted { step: line(&step), operation, attempt, why: why.as_deref().map(line) }
             }
-            Self::StepLine { step, source, level, text } => Self::StepLine { step: line(&step), source, level, text: line(&text) },
+            Self::StepLine { step, source, level, text, finding } => {
+                let found = |at: &FoundAt| FoundAt { file: line(&at.file), line: at.line, message: line(&at.message) };
+                Self::StepLine { step: line(&step), source, level, text: line(&text), finding: finding.as_ref().map(found) }
+            }
             Self::StepProgress { step, what, done, total } => Self::StepProgress { step: line(&step), what: line(&what), done, total },
             Self::StepRetrying { step, in_ms, reason } => Self::StepRetrying { step: line(&step), in_ms, reason: text(&reason) },
             Self::StepFinished { step, operation, result, summary, duration_ms, place } => {

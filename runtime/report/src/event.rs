@@ -43,6 +43,9 @@ pub enum ReportEvent {
         level: LineLevel,
         /// The line, stripped and masked.
         text: String,
+        /// The place in a file that it is about, where it is a finding.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        finding: Option<FoundAt>,
     },
     /// How far a step has come.
     StepProgress {
@@ -186,6 +189,18 @@ pub struct Place {
     pub line: u32,
     /// Counts from 1.
     pub column: u32,
+}
+
+/// Where a finding is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FoundAt {
+    /// The file, relative to the manifest's directory.
+    pub file: String,
+    /// Counts from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// What was found, without the place.
+    pub message: String,
 }
 
 /// Which operation of a step.

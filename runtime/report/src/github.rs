@@ -9,7 +9,7 @@ mod page;
 use crate::plain::{finished, level_word};
 use crate::summary::{self, Palette};
 use crate::words::{count, doing, duration, grouped, progress};
-use crate::{LineLevel, Place, ReportEvent, Reporter, RunFinished, StepResult};
+use crate::{FoundAt, LineLevel, Place, ReportEvent, Reporter, RunFinished, StepResult};
 use command::{Command, tame};
 use page::Page;
 use std::collections::{BTreeMap, VecDeque};
@@ -18,8 +18,8 @@ use std::io::{self, Write};
 /// How many bytes of a step's output are held: a job's log that is longer is of use to nobody, and `relrun logs` has all of it.
 const HELD: usize = 1 << 20;
 
-/// How many of a step's warnings become annotations: the runner shows no more than ten of a job's step.
-const WARNINGS: usize = 10;
+/// How many of a step's warnings and findings become annotations: the runner shows no more than ten of a job's step.
+const NOTES: usize = 10;
 
 /// Writes workflow commands, and makes a page.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ struct Output {
     lines: VecDeque<String>,
     bytes: usize,
     left_out: u64,
-    warnings: Vec<String>,
+    notes: Vec<(LineLevel, String, Option<FoundAt>)>,
     /// What it last told of its progress: only its beginning and its end are lines.
     progress: String,
 }
@@ -70,11 +70,12 @@ impl<W: Write + Send> Github<W> {
                 let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
                 self.say(&format!("{}{step} started{again}{why}", doing(*operation)))
             }
-            ReportEvent::StepLine { step, level, text, .. } => {
+            ReportEvent::StepLine { step, level, text, finding, .. } => {
                 let output = self.steps.entry(step.clone()).or_default();
                 output.push(format!("{}{text}", level_word(*level)));
-                if *level == LineLevel::Warn && output.warnings.len() < WARNINGS {
-                    output.warnings.push(text.clone());
+                let is_shown = *level == LineLevel::Warn || finding.is_some();
+                if is_shown && output.notes.len() < NOTES {
+                    output.notes.push((*level, text.clone(), finding.clone()));
                 }
                 Ok(())
             }
@@ -124,7 +125,26 @@ impl<W: Write + Send> Github<W> {
         }
         output.lines.iter().try_for_each(|line| self.say(line))?;
         self.command(&Command::new("endgroup"))?;
-        output.warnings.iter().try_for_each(|warning| self.annotate("warning", step, None, warning))
+        output.notes.iter().try_for_each(|(level, text, finding)| {
+            let kind = match level {
+                LineLevel::Error => "error",
+                LineLevel::Warn => "warning",
+                LineLevel::Trace | LineLevel::Debug | LineLevel::Info => "notice",
+            };
+            match finding {
+                Some(found) => self.annotate_found(kind, step, found),
+                None => self.annotate(kind, step, None, text),
+            }
+        })
+    }
+
+    /// Marks the line of a file that a step found something in.
+    fn annotate_found(&mut self, kind: &'static str, title: &str, found: &FoundAt) -> io::Result<()> {
+        let mut command = Command::new(kind).property("file", &found.file);
+        if let Some(line) = found.line {
+            command = command.property("line", &line.to_string());
+        }
+        self.command(&command.property("title", title).data(&found.message))
     }
 
     fn annotate(&mut self, kind: &'static str, title: &str, place: Option<&Place>, text: &str) -> io::Result<()> {

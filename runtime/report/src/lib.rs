@@ -14,7 +14,8 @@ mod summary;
 mod words;
 
 pub use event::{
-    EnvironmentLine, FailedStep, LineLevel, OperationName, Place, ReportEvent, RunFinished, RunVerdict, Source, StepInfo, StepResult,
+    EnvironmentLine, FailedStep, FoundAt, LineLevel, OperationName, Place, ReportEvent, RunFinished, RunVerdict, Source, StepInfo,
+    StepResult,
 };
 pub use github::Github;
 pub use human::{Colour, Glyphs, Human, Look};

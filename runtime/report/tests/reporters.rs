@@ -241,3 +241,31 @@ fn colour_is_only_there_when_it_is_wanted() {
     assert_eq!(with, without);
     assert!(painted && !plain);
 }
+
+#[test]
+fn a_finding_marks_its_line_and_one_of_no_line_its_file() {
+    let found = |level, file: &str, line, message: &str| ReportEvent::StepLine {
+        step: "lint".to_owned(),
+        source: relrun_report::Source::Plugin,
+        level,
+        text: format!("{file}: {message}"),
+        finding: Some(relrun_report::FoundAt { file: file.to_owned(), line, message: message.to_owned() }),
+    };
+    let events = [
+        started("lint", OperationName::Apply, 1, None),
+        found(LineLevel::Warn, "src/a,b.c", Some(12), "unused\nvariable"),
+        found(LineLevel::Info, "README.md", None, "no title"),
+        found(LineLevel::Error, "x::y", Some(1), "100% wrong"),
+        ended("lint", OperationName::Apply, StepResult::Succeeded, "linted", 1),
+    ];
+    let out = Out::default();
+    show(Github::new(out.clone()), &events);
+    let text = out.text();
+    for line in [
+        "::warning file=src/a%2Cb.c,line=12,title=lint::unused variable",
+        "::notice file=README.md,title=lint::no title",
+        "::error file=x%3A%3Ay,line=1,title=lint::100%25 wrong",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+}

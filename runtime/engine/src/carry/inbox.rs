@@ -5,7 +5,8 @@ use super::sink::{self, Message};
 use super::{Carrier, undo};
 use crate::EngineError;
 use relrun_ledger::{Event, Failure, FailureKind, Finding, Origin, StepId};
-use relrun_report::{OperationName, ReportEvent, StepResult};
+use relrun_report::{FoundAt, OperationName, ReportEvent, StepResult};
+use std::path::Path;
 use std::time::Duration;
 
 impl Carrier<'_> {
@@ -17,11 +18,13 @@ impl Carrier<'_> {
             match message {
                 Message::Line(line) => {
                     let step = self.label(line.step);
+                    let finding = line.finding.clone().map(|found| self.from_where_it_is_seen(found));
                     (self.emit)(ReportEvent::StepLine {
                         step,
                         source: sink::source(line.source),
                         level: sink::level(line.level),
                         text: line.text.clone(),
+                        finding,
                     });
                     lines.push(line.into_log());
                 }
@@ -51,6 +54,13 @@ impl Carrier<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Names the file of a finding from where the user named the manifest: a CI system knows it from there.
+    fn from_where_it_is_seen(&self, found: FoundAt) -> FoundAt {
+        let folder = Path::new(&self.prepared.loaded.name).parent();
+        let file = folder.map_or_else(|| found.file.clone(), |folder| folder.join(&found.file).display().to_string());
+        FoundAt { file, ..found }
     }
 
     fn ended(&mut self, step: StepId, end: JobEnd) -> Result<(), EngineError> {

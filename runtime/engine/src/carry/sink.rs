@@ -1,9 +1,9 @@
 //! From a job to the dispatcher: words, notes, checkpoints.
 
 use super::job::JobEnd;
-use relrun_host::{Level, LineSource, StepSink};
+use relrun_host::{Level, LineSource, StepSink, placed};
 use relrun_ledger::{Failure, FailureKind, StepId};
-use relrun_report::{LineLevel, Source};
+use relrun_report::{FoundAt, LineLevel, Source};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -44,6 +44,8 @@ pub(super) struct Line {
     pub(super) level: Level,
     pub(super) source: LineSource,
     pub(super) text: String,
+    /// What it is about, where it is a finding; then `text` begins with the place.
+    pub(super) finding: Option<FoundAt>,
 }
 
 impl Line {
@@ -80,7 +82,14 @@ impl Sink {
 #[async_trait::async_trait]
 impl StepSink for Sink {
     fn line(&self, level: Level, source: LineSource, text: &str) {
-        self.send(Message::Line(Line { step: self.step, attempt: self.attempt, level, source, text: text.to_owned() }));
+        let (step, attempt, text) = (self.step, self.attempt, text.to_owned());
+        self.send(Message::Line(Line { step, attempt, level, source, text, finding: None }));
+    }
+
+    fn finding(&self, level: Level, text: &str, file: &str, line: Option<u32>) {
+        let finding = Some(FoundAt { file: file.to_owned(), line, message: text.to_owned() });
+        let (step, attempt, text) = (self.step, self.attempt, placed(text, file, line));
+        self.send(Message::Line(Line { step, attempt, level, source: LineSource::Plugin, text, finding }));
     }
 
     fn progress(&self, what: &str, done: u64, total: Option<u64>) {

@@ -7,6 +7,7 @@
 mod checkpoint;
 mod command;
 mod context;
+mod findings;
 mod hosts;
 mod http;
 mod kubernetes;

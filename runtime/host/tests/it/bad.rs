@@ -94,7 +94,7 @@ async fn what_is_no_plugin_is_named() {
     let empty = unfit(&wat::parse_str("(component)").unwrap()).await;
     assert_eq!(empty, "it is a component, but does not export relrun:plugin/step; it exports nothing");
     let other = "(component (instance $i) (export \"relrun:plugin/step@0.9.0\" (instance $i)))";
-    assert_eq!(unfit(&wat::parse_str(other).unwrap()).await, "built for relrun:plugin@0.9.0; this relrun runs 0.1");
+    assert_eq!(unfit(&wat::parse_str(other).unwrap()).await, "built for relrun:plugin@0.9.0; this relrun runs 0.1 and 0.2");
     let reaching =
         "(component (import \"acme:bomb/fuse@1.0.0\" (instance)) (instance $i) (export \"relrun:plugin/step@0.1.0\" (instance $i)))";
     assert_eq!(unfit(&wat::parse_str(reaching).unwrap()).await, "it imports acme:bomb/fuse@1.0.0, which relrun does not offer");

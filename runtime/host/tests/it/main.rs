@@ -5,9 +5,11 @@
 mod bad;
 mod cache;
 mod commands;
+mod denied;
 mod files;
 mod network;
 mod places;
 mod pure;
 mod step;
 mod support;
+mod worlds;

@@ -12,22 +12,22 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
-/// The guest, built once. It lies in the target folder, so that cargo builds it anew only when it changed.
-static GUEST: LazyLock<Vec<u8>> = LazyLock::new(|| {
+/// The guest for the world 0.1 and for 0.2, built once. They lie in the target folder, so that cargo builds them anew only when they changed.
+static GUESTS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let checkout = here.ancestors().nth(2).expect("the crate lies in runtime/host");
     let machine = relrun_guest_build::Machine::new(std::env::vars_os()).expect("a machine");
     let toolchain = relrun_guest_build::ensure(&machine, &mut std::io::sink()).expect("a toolchain for guests");
     let build = relrun_guest_build::GuestBuild {
         workspace: &here.join("tests/guest"),
-        packages: &["relrun-test-guest"],
+        packages: &["relrun-test-guest", "relrun-test-guest-next"],
         target_dir: &target().join("host-test-guest"),
         checkout,
     };
     let mut said = Vec::new();
     let built = relrun_guest_build::build(&machine, &toolchain, build, &mut said);
     let built = built.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&said)));
-    std::fs::read(&built[0]).expect("the component")
+    [0, 1].map(|at| std::fs::read(&built[at]).expect("the component"))
 });
 
 /// The folder of this build: `target/debug`.
@@ -59,7 +59,12 @@ pub(crate) fn options(compile_cache: Option<PathBuf>) -> HostOptions {
 }
 
 pub(crate) fn source() -> ComponentSource {
-    ComponentSource { digest: Digest::of(&GUEST), bytes: ComponentBytes::Memory(Arc::from(GUEST.as_slice())) }
+    bytes(&GUESTS[0])
+}
+
+/// The same guest for the world 0.2.
+pub(crate) fn next() -> ComponentSource {
+    bytes(&GUESTS[1])
 }
 
 pub(crate) fn bytes(bytes: &[u8]) -> ComponentSource {
@@ -108,6 +113,11 @@ impl Heard {
     /// Every line, one below the other.
     pub(crate) fn text(&self) -> String {
         self.lines.lock().unwrap().iter().flat_map(|(_, _, text)| [text.as_str(), "\n"]).collect()
+    }
+
+    /// How much each line matters.
+    pub(crate) fn levels(&self) -> Vec<Level> {
+        self.lines.lock().unwrap().iter().map(|(level, ..)| *level).collect()
     }
 
     /// The capabilities that were refused.

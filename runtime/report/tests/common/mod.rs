@@ -25,7 +25,7 @@ pub(crate) fn started(step: &str, operation: OperationName, attempt: u32, why: O
 
 pub(crate) fn line(step: &str, level: LineLevel, text: &str) -> ReportEvent {
     let source = if level > LineLevel::Info { Source::Stderr } else { Source::Stdout };
-    ReportEvent::StepLine { step: step.to_owned(), source, level, text: text.to_owned() }
+    ReportEvent::StepLine { step: step.to_owned(), source, level, text: text.to_owned(), finding: None }
 }
 
 pub(crate) fn progress(step: &str, what: &str, done: u64, total: Option<u64>) -> ReportEvent {

@@ -1,7 +1,7 @@
 //! What the guest can do, good and bad.
 
-use crate::relrun::plugin::types::Error;
-use crate::relrun::plugin::{checkpoint, context, hosts, http, log, process, secrets, trees};
+use crate::world::types::Error;
+use crate::world::{checkpoint, context, hosts, http, kubernetes, log, process, registry, secrets, trees};
 use serde_json::{Value, json};
 use std::io::Write as _;
 
@@ -48,9 +48,23 @@ pub(crate) fn run(config: &Value) -> Result<Value, Error> {
         "restore" => json!(trees::restore(&(text("digest") + &text("tail")), &text("dir"))?),
         "round" => round(&text("dir"), &text("to"))?,
         "hosts" => on_host(config)?,
+        "cluster" => json!(kubernetes::start("prod", "shop", "GET", "/api/v1/namespaces/shop/pods").map(drop)?),
+        "registry" => json!(registry::find("127.0.0.1:1/acme/shop", "latest")?),
+        "tag" => json!(registry::tag("127.0.0.1:1/acme/shop", &format!("sha256:{}", "0".repeat(64)), "latest", false)?),
+        #[cfg(feature = "world-0-2")]
+        "find-fault" => find_fault(config),
         other => return Err(Error::Other(format!("I cannot {other}"))),
     };
     Ok(if value.is_object() { value } else { json!({ "value": value }) })
+}
+
+#[cfg(feature = "world-0-2")]
+fn find_fault(config: &Value) -> Value {
+    use crate::relrun::plugin0_2_0::findings;
+    let text = |name: &str| config[name].as_str().unwrap_or_default();
+    findings::report(findings::Severity::Warning, text("text"), Some(text("path")), Some(12));
+    findings::report(findings::Severity::Note, "of no place", None, None);
+    json!({})
 }
 
 /// Asks as a component does that knows nothing of relrun: through WASI's own interface.

@@ -2,14 +2,21 @@
 
 #![allow(clippy::pedantic, missing_docs, reason = "generated code and bad manners")]
 
+#[cfg(not(feature = "world-0-2"))]
 wit_bindgen::generate!({ path: "../../../../wit", world: "plugin" });
+#[cfg(feature = "world-0-2")]
+wit_bindgen::generate!({ path: "../../../../../wit/0.2", world: "relrun:plugin/plugin@0.2.0", generate_all });
 
 mod deeds;
 
-use exports::relrun::plugin::step::Guest;
-use relrun::plugin::types::{Change, Description, Error, Health, Kind, Need, Needs, Outcome, Recovery};
-use relrun::plugin::{checkpoint, context};
+#[cfg(not(feature = "world-0-2"))]
+use {exports::relrun::plugin::step::Guest, relrun::plugin as world};
+#[cfg(feature = "world-0-2")]
+use {exports::relrun::plugin0_2_0::step::Guest, relrun::plugin0_1_1 as world};
+
 use serde_json::{Value, json};
+use world::types::{Change, Description, Error, Health, Kind, Need, Needs, Outcome, Recovery};
+use world::{checkpoint, context};
 
 struct Plugin;
 
@@ -88,6 +95,11 @@ impl Guest for Plugin {
 
     fn destroy(config: String, _: String) -> Result<Outcome, Error> {
         Self::apply(config)
+    }
+
+    #[cfg(feature = "world-0-2")]
+    fn find(config: String) -> Result<Outcome, Error> {
+        deeds::run(&parse(&config)?).map(|found| Outcome { summary: "found".into(), ..done(found) })
     }
 }
 
