@@ -91,7 +91,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         }
         Command::Settle { release, step, done, manifest, .. } => run::settle(cli, manifest, *release, step, *done),
         Command::Approve { release, gate, word, manifest } => approve::approve(cli, manifest, (*release, gate), word).await,
-        Command::Plan(args) => plan::plan(cli, args).await,
+        Command::Plan(args) => Box::pin(plan::plan(cli, args)).await,
         Command::Check { target, inputs, providers } => plan::check(cli, target, providers, *inputs).await,
         Command::Graph { target, out } => plan::graph(cli, target, out.as_deref()),
         Command::Why { step, target } => inspect::why(cli, step, target).await,

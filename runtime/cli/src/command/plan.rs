@@ -13,7 +13,7 @@ use std::path::Path;
 
 pub(super) async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, EngineError> {
     let plan = match super::package::named(&args.target.manifest)? {
-        Some(asked) => super::package::plan(cli, args, &asked).await?,
+        Some(asked) => Box::pin(super::package::plan(cli, args, &asked)).await?,
         None => plan_manifest(cli, args).await?,
     };
     if let Some(out) = &args.out {

@@ -18,7 +18,7 @@ impl Carrier<'_> {
             match message {
                 Message::Line(line) => {
                     let step = self.label(line.step);
-                    let finding = line.finding.clone().map(|found| self.from_where_it_is_seen(found));
+                    let finding = line.finding.clone().map(|found| self.seen_from_the_user(found));
                     (self.emit)(ReportEvent::StepLine {
                         step,
                         source: sink::source(line.source),
@@ -57,7 +57,7 @@ impl Carrier<'_> {
     }
 
     /// Names the file of a finding from where the user named the manifest: a CI system knows it from there.
-    fn from_where_it_is_seen(&self, found: FoundAt) -> FoundAt {
+    fn seen_from_the_user(&self, found: FoundAt) -> FoundAt {
         let folder = Path::new(&self.prepared.loaded.name).parent();
         let file = folder.map_or_else(|| found.file.clone(), |folder| folder.join(&found.file).display().to_string());
         FoundAt { file, ..found }
