@@ -238,6 +238,8 @@ void rr_need(rr_needs *needs, rr_text capability, const char *reason);
 rr_text rr_capability(const char *word, const char *const *arguments, const char *const *properties);
 /* Says one thing that would change, or has drifted. The detail may be NULL. */
 void rr_change(rr_changes *changes, rr_text summary, const char *detail);
+/* How many were said. */
+size_t rr_changed(const rr_changes *changes);
 
 /* What an apply, an undo or a destroy leaves. */
 typedef struct rr_outcome {

@@ -76,6 +76,10 @@ void rr_change(rr_changes *changes, rr_text summary, const char *detail) {
     changes->count++;
 }
 
+size_t rr_changed(const rr_changes *changes) {
+    return changes->count;
+}
+
 static rr_text schema_of(const rr_shape *shape, const char *schema, bool closed) {
     if (!shape)
         return rr_str(schema ? schema : "{\"type\":\"object\"}");
