@@ -136,7 +136,7 @@ fn must_go_back(layout: &Layout, placed: &Placed) -> Result<Looked> {
         return Ok(Looked::IsBack);
     }
     match current {
-        Some(current) if layout.names(Some(&current), &placed.directory) => {}
+        Some(current) if layout.names(Some(&current), &placed.directory) || layout.names_sibling(&current, placed) => {}
         Some(other) => {
             return Err(Error::permanent(format!("{} points to {other}, which this release did not put there", layout.current())));
         }

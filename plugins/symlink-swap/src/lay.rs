@@ -12,7 +12,9 @@ use relrun_sdk::{Error, Result, context, log};
 pub(crate) fn survey(config: &Config) -> Result<Receipt> {
     let hosts = selected(config)?;
     let adopted = adopt::handed_on();
-    let placed = hosts.iter().map(|host| survey_one(config, &adopted, host).map_err(|error| error.context(host.name())));
+    // What an earlier attempt of this release switched already shows as served, and is not what undo must go back to.
+    let earlier = context::unfinished::<Receipt>()?.map(|receipt| receipt.hosts).unwrap_or_default();
+    let placed = hosts.iter().map(|host| survey_one(config, &adopted, &earlier, host).map_err(|error| error.context(host.name())));
     Ok(Receipt { root: Layout::new(&config.root).root().to_owned(), hosts: placed.collect::<Result<_>>()?, adopted })
 }
 
@@ -38,10 +40,10 @@ pub(crate) fn layout_of(config: &Config, host: &Host) -> Result<(Layout, Option<
     Ok((Layout::new(own.as_deref().unwrap_or(&config.root)), own))
 }
 
-fn survey_one(config: &Config, adopted: &[Adopted], host: &Host) -> Result<Placed> {
+fn survey_one(config: &Config, adopted: &[Adopted], earlier: &[Placed], host: &Host) -> Result<Placed> {
     let (layout, root) = layout_of(config, host)?;
     let layout = &layout;
-    let previous = current_target(layout, host)?;
+    let served = current_target(layout, host)?;
     for name in &config.linked_file {
         if host.stat(&layout.shared(name))?.is_none() {
             return Err(Error::missing(format!("the linked file {} is not there: put it there once, by hand", layout.shared(name))));
@@ -54,8 +56,10 @@ fn survey_one(config: &Config, adopted: &[Adopted], host: &Host) -> Result<Place
     let laid = whole.is_none();
     let directory = match whole {
         Some(directory) => directory,
-        None => free_name(config, layout, host, previous.as_deref())?,
+        None => free_name(config, layout, host, served.as_deref())?,
     };
+    let ours = earlier.iter().find(|placed| placed.host == host.name() && layout.names(served.as_deref(), &placed.directory));
+    let previous = ours.map_or(served, |placed| placed.previous.clone());
     Ok(Placed { host: host.name().to_owned(), directory, laid, previous, root })
 }
 
@@ -118,9 +122,9 @@ pub(crate) fn differing_files(config: &Config, layout: &Layout, host: &Host, dir
 }
 
 /// Returns a name for a new directory: a half-made one of this release is laid again, but never one that `current` names.
-fn free_name(config: &Config, layout: &Layout, host: &Host, previous: Option<&str>) -> Result<String> {
+fn free_name(config: &Config, layout: &Layout, host: &Host, served: Option<&str>) -> Result<String> {
     let name = layout::directory_name(&config.source);
-    if !layout.names(previous, &name) {
+    if !layout.names(served, &name) {
         return Ok(name);
     }
     for number in 2_u32.. {

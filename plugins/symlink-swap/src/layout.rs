@@ -1,5 +1,6 @@
 //! Where things lie on a host, and how they are named. Pure.
 
+use crate::Placed;
 use relrun_sdk::context;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -63,6 +64,12 @@ impl Layout {
     /// Returns whether a target of `current` is a release directory: others write it whole.
     pub(crate) fn names(&self, target: Option<&str>, directory: &str) -> bool {
         target.is_some_and(|target| plain(&self.resolved(target)) == plain(&self.release(directory)))
+    }
+
+    /// Returns whether a target of `current` is another directory of the same release: an earlier attempt may have made one.
+    pub(crate) fn names_sibling(&self, target: &str, placed: &Placed) -> bool {
+        let is_sibling = |last: &str| number_of(last).is_some() && number_of(last) == number_of(&placed.directory);
+        placed.is_made() && plain(target).last().is_some_and(|last| is_sibling(last) && self.names(Some(target), last))
     }
 
     /// Returns the path that a link's target names, seen from the root.

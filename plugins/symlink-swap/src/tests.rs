@@ -44,7 +44,7 @@ fn both(target: &str) -> [Option<String>; 2] {
 fn it_asks_for_the_hosts_and_its_commands() {
     let needs = fake().resolve::<SymlinkSwap>(&with(config("${step.site.dist}"), "after", json!([["true", "now"]]))).expect("resolves");
     assert!(needs.is_effect());
-    assert_eq!(needs.capabilities(), ["host \"*\"", "run \"true\" \"now\""]);
+    assert_eq!(needs.capabilities(), ["host \"*\"", "run \"true\" \"now\" on=\"*\""]);
 }
 
 #[test]
@@ -348,8 +348,15 @@ fn a_crash_at_any_change_is_told_apart_undone_and_carried_on() {
             }
         }
         let (fake, _) = crashed();
-        deploy(&fake, &config);
+        let fake = match fake.checkpoints().pop() {
+            Some(checkpoint) => fake.unfinished(&checkpoint),
+            None => fake,
+        };
+        let carried_on = deploy(&fake, &config);
         assert_eq!(current(&fake), both(RELEASE_2), "cut {cut}");
+        fake.undo::<SymlinkSwap>(&config, &receipt(&carried_on)).unwrap_or_else(|error| panic!("cut {cut}: {error}"));
+        assert_eq!(current(&fake), both(RELEASE_1), "cut {cut}, carried on");
+        assert_eq!(fake.list("web1", "/srv/shop/releases").expect("lists"), ["r1-aaaaaaaaaaaa"], "cut {cut}, carried on");
         if whole {
             break;
         }

@@ -139,6 +139,25 @@ fn going_back_goes_on_when_it_is_told_that_the_release_is_being_cancelled() {
 }
 
 #[test]
+fn a_retry_still_knows_what_was_served_before_where_a_host_could_not_go_back() {
+    let fake = fake();
+    deploy(&fake, &config(A));
+    let config = with(with(config(B), "health", json!([["is-up"]])), "keep", json!(1));
+    let fake = fake.release("r2").fail("run web2: is-up", Error::permanent("sick")).fail_after(1, "rename web1", Error::transient("lost"));
+    fake.apply::<SymlinkSwap>(&config).expect_err("web2 is sick, and web1 is stuck");
+    assert_eq!(current(&fake), [Some(RELEASE_2.to_owned()), Some(RELEASE_1.to_owned())]);
+    let checkpoint = fake.checkpoints().pop().expect("a checkpoint");
+    // What stands there is not whole any more, so it is laid beside it.
+    relrun_sdk::hosts::named("web1").remove("/srv/shop/releases/r2-bbbbbbbbbbbb/RELEASE.json").expect("removes");
+    let fake = fake.unfinished(&checkpoint);
+    let again = deploy(&fake, &config);
+    assert_eq!(again.outputs["directories"], json!(["r2-bbbbbbbbbbbb-2", "r2-bbbbbbbbbbbb"]));
+    fake.undo::<SymlinkSwap>(&config, &receipt(&again)).expect("undoes");
+    assert_eq!(current(&fake), both(RELEASE_1));
+    assert_eq!(fake.read("web1", "/srv/shop/current/index.html").expect("is served"), "one");
+}
+
+#[test]
 fn a_host_may_take_its_time_to_be_well() {
     let patient = |within: &str| {
         let config = with(with(config(A), "health", json!([["is-up"]])), "health-within", json!(within));
