@@ -146,6 +146,29 @@ impl SshServer {
         ours.filter_map(|entry| Some(Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))).collect()
     }
 
+    /// Stops the processes of a name that came from its connections, and returns them.
+    pub fn stop_below(&self, name: &str) -> Vec<Pid> {
+        let mut found = self.sessions();
+        let mut next = 0;
+        while let Some(parent) = found.get(next) {
+            let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+            found.extend(children.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())));
+            next += 1;
+        }
+        found.retain(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name));
+        for pid in &found {
+            nix::sys::signal::kill(*pid, Signal::SIGSTOP).unwrap();
+        }
+        found
+    }
+
+    /// Lets stopped processes go on.
+    pub fn go_on(&self, stopped: &[Pid]) {
+        for pid in stopped {
+            let _ = nix::sys::signal::kill(*pid, Signal::SIGCONT);
+        }
+    }
+
     /// Returns what it has written.
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap()

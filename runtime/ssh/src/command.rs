@@ -2,8 +2,12 @@
 //! no part of it, because a command line is everybody's to see: they go by standard input.
 
 use crate::error::SshError;
+use crate::files::random;
 use crate::link::Link;
 use std::fmt::Write;
+
+/// The variable that holds a command's token.
+const TOKEN: &str = "RELRUN_COMMAND";
 
 /// A command for a host.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +22,13 @@ pub struct Remote {
     pub secret_env: Vec<(String, String)>,
     /// What it reads.
     pub stdin: Vec<u8>,
+    /// By which all of its processes are found when it is to end: [`token`] makes one.
+    pub token: Option<String>,
+}
+
+/// Returns a token that no other command has.
+pub fn token() -> String {
+    random() + &random()
 }
 
 /// The `ssh` that runs it.
@@ -35,26 +46,47 @@ impl Link {
     /// # Errors
     /// Where a word cannot be handed over.
     pub fn command(&self, remote: &Remote) -> Result<Started, SshError> {
-        let line = line(remote)?;
+        Ok(Started { args: self.args_of(line(remote)?), stdin: input(remote) })
+    }
+
+    /// Returns the arguments of an `ssh` that has the host's login shell run a line, over this connection and no other.
+    pub(crate) fn args_of(&self, line: String) -> Vec<String> {
         let mut args = Vec::new();
         if let Some(config) = &self.options.config {
             args.extend(["-F".to_owned(), config.display().to_string()]);
         }
         let path = self.control.display().to_string().replace('%', "%%");
-        let words = ["BatchMode=yes", "ControlMaster=no", "RemoteCommand=none", "LogLevel=ERROR", "EscapeChar=none", "RequestTTY=no"];
+        let words = [
+            "BatchMode=yes",
+            "ControlMaster=no",
+            // What the user forwards is opened once, by nobody here.
+            "ClearAllForwardings=yes",
+            "PermitLocalCommand=no",
+            "RemoteCommand=none",
+            "LogLevel=ERROR",
+            "EscapeChar=none",
+            "RequestTTY=no",
+            // Where the socket is gone, `ssh` would connect anew, by none of our rules. So it cannot.
+            "ProxyCommand=false",
+        ];
         for option in words.map(str::to_owned).into_iter().chain([format!("ControlPath=\"{path}\"")]) {
             args.extend(["-o".to_owned(), option]);
         }
         args.extend(self.address.args());
         args.push(line);
-        let mut stdin = Vec::new();
-        for (_, secret) in &remote.secret_env {
-            stdin.extend_from_slice(secret.as_bytes());
-            stdin.push(b'\n');
-        }
-        stdin.extend_from_slice(&remote.stdin);
-        Ok(Started { args, stdin })
+        args
     }
+}
+
+/// Returns what a command reads: the secrets first, a line for each.
+fn input(remote: &Remote) -> Vec<u8> {
+    let mut stdin = Vec::new();
+    for (_, secret) in &remote.secret_env {
+        stdin.extend_from_slice(secret.as_bytes());
+        stdin.push(b'\n');
+    }
+    stdin.extend_from_slice(&remote.stdin);
+    stdin
 }
 
 /// Returns the line for the login shell.
@@ -85,14 +117,16 @@ fn line(remote: &Remote) -> Result<String, SshError> {
     for word in &remote.argv {
         let _ = write!(script, " {}", quoted(word)?);
     }
-    Ok(format!("exec /bin/sh -c {}", quoted(&script)?))
+    // Before the shell begins, so that it has the token too.
+    let token = remote.token.as_ref().map(|token| format!("env {TOKEN}={token} ")).unwrap_or_default();
+    Ok(format!("exec {token}/bin/sh -c {}", quoted(&script)?))
 }
 
 fn is_variable(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn quoted(word: &str) -> Result<String, SshError> {
+pub(crate) fn quoted(word: &str) -> Result<String, SshError> {
     if word.contains('\0') {
         return Err(SshError::invalid("a word of a command holds a NUL"));
     }
@@ -105,8 +139,7 @@ mod tests {
 
     fn run(remote: &Remote) -> String {
         let line = line(remote).unwrap();
-        let mut input: Vec<u8> = remote.secret_env.iter().flat_map(|(_, secret)| format!("{secret}\n").into_bytes()).collect();
-        input.extend(&remote.stdin);
+        let input = input(remote);
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), input).unwrap();
         let output = std::process::Command::new("sh").args(["-c", &line]).stdin(file.reopen().unwrap()).output().unwrap();
@@ -123,13 +156,14 @@ mod tests {
     #[test]
     fn variables_a_directory_secrets_and_input_arrive_and_the_line_holds_no_secret() {
         let remote = Remote {
-            argv: ["sh", "-c", "echo $A $B; pwd; cat"].map(str::to_owned).to_vec(),
+            argv: ["sh", "-c", "echo $A $B $RELRUN_COMMAND; pwd; cat"].map(str::to_owned).to_vec(),
             dir: Some("/tmp".into()),
             env: vec![("A".into(), "one 'two'".into())],
             secret_env: vec![("B".into(), "s3 cret".into())],
             stdin: b"input".to_vec(),
+            token: Some("t0ken".into()),
         };
-        assert_eq!(run(&remote), "one 'two' s3 cret\n/tmp\ninput");
+        assert_eq!(run(&remote), "one 'two' s3 cret t0ken\n/tmp\ninput");
         assert!(!line(&remote).unwrap().contains("s3"));
     }
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Ended, SshError, SshErrorKind};
 use crate::link::Link;
+use crate::names::is_stand_in;
 use bytes::BytesMut;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use openssh_sftp_client::error::Error as SftpError;
@@ -13,6 +14,8 @@ use tokio::io::AsyncSeekExt;
 
 /// How many requests are under way at once.
 pub(crate) const PIPELINED: usize = 96;
+/// How many names a directory may have.
+const MOST_NAMES: usize = 200_000;
 /// How much is asked for in one read; a server that gives less per request says so.
 const PIECE: u32 = 1 << 20;
 /// Names that stand for something being made or taken away; nobody else's begin so.
@@ -40,6 +43,15 @@ pub enum FoundKind {
     Link(String),
     /// Something else.
     Other,
+}
+
+/// What a directory has.
+#[derive(Default)]
+pub(crate) struct Listed {
+    /// The names, and what the server says of them.
+    pub(crate) named: Vec<(String, MetaData)>,
+    /// One of the names that are no text, as it can be shown.
+    pub(crate) nameless: Option<String>,
 }
 
 impl Link {
@@ -95,16 +107,29 @@ impl Link {
 
     /// Returns the names of a directory and what they are.
     pub(crate) async fn names(&self, path: &str) -> Result<Vec<(String, Option<FileType>)>, SshError> {
-        Ok(self.listed(path).await?.into_iter().map(|(name, about)| (name, about.file_type())).collect())
+        Ok(self.listed(path).await?.named.into_iter().map(|(name, about)| (name, about.file_type())).collect())
     }
 
     /// Returns the names of a directory and what the server says of them.
-    pub(crate) async fn listed(&self, path: &str) -> Result<Vec<(String, MetaData)>, SshError> {
+    pub(crate) async fn listed(&self, path: &str) -> Result<Listed, SshError> {
         let mut fs = self.fs()?;
         let dir = fs.open_dir(path).await.map_err(|error| self.told("list", path, error.into()))?;
-        let entries: Vec<_> = dir.read_dir().try_collect().await.map_err(|error: SftpError| self.told("list", path, error.into()))?;
-        let named = entries.into_iter().map(|entry| (entry.filename().to_string_lossy().into_owned(), entry.metadata()));
-        Ok(named.filter(|(name, _)| is_name(name)).collect())
+        let entries = dir.read_dir().map_err(|error: SftpError| self.told("list", path, error.into()));
+        let listed = entries.try_fold(Listed::default(), |mut listed, entry| async move {
+            let name = entry.filename().to_string_lossy().into_owned();
+            if is_stand_in(&name) {
+                tracing::debug!(path, name, "a name that is no text");
+                listed.nameless.get_or_insert(name);
+            } else if is_name(&name) {
+                listed.named.push((name, entry.metadata()));
+            }
+            // The server says when it is done, or never.
+            if listed.named.len() > MOST_NAMES {
+                return Err(SshError::invalid(format!("failed to list {path}: it has more than {MOST_NAMES} names")));
+            }
+            Ok(listed)
+        });
+        listed.await
     }
 
     /// Makes a directory and its parents; one that is there is no error.
@@ -233,7 +258,7 @@ impl Link {
         }
     }
 
-    /// Removes a draft that came to nothing. Where that fails, the next upload beside it does it.
+    /// Removes a draft that came to nothing. Where that fails it stays, small and out of sight, until its directory goes.
     async fn without(&self, draft: &str, error: SshError) -> SshError {
         if let Ok(mut fs) = self.fs() {
             let _ = fs.remove_file(draft).await;

@@ -4,13 +4,15 @@
 use crate::address::Address;
 use crate::config::{Effective, no_ssh, program};
 use crate::error::{Ended, SshError, SshErrorKind};
+use crate::names::Named;
 use crate::pool::SshOptions;
 use crate::trouble;
 use crate::wire::{Counted, Traffic};
 use openssh_sftp_client::{Sftp, SftpOptions};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
@@ -20,6 +22,10 @@ const KEPT: usize = 16 << 10;
 /// How long an `ssh` that gave up may take to say why.
 const WORDS: Duration = Duration::from_secs(2);
 
+/// How often, and after what time each, a connection is asked whether it is gone.
+const HEARING: u32 = 10;
+const MOMENT: Duration = Duration::from_millis(50);
+
 /// A connected host.
 pub struct Link {
     pub(crate) address: Address,
@@ -28,7 +34,11 @@ pub struct Link {
     sftp: Sftp,
     process: Mutex<Child>,
     said: Arc<Said>,
-    traffic: Arc<Traffic>,
+    pub(crate) traffic: Arc<Traffic>,
+    /// Set where there was no answer: what this knows of the session is not to be relied on any more.
+    lost: AtomicBool,
+    /// How much is done on this machine, for which the host need not say anything.
+    pub(crate) local: AtomicUsize,
 }
 
 /// What `ssh` wrote to its standard error: the last of it.
@@ -67,7 +77,7 @@ impl Link {
         let traffic = Arc::new(Traffic::default());
         let greeting = Sftp::new(
             Counted { inner: stdin, traffic: Arc::clone(&traffic) },
-            Counted { inner: stdout, traffic: Arc::clone(&traffic) },
+            Named::new(Counted { inner: stdout, traffic: Arc::clone(&traffic) }),
             SftpOptions::new(),
         );
         let sftp = match tokio::time::timeout(options.login, greeting).await {
@@ -91,12 +101,45 @@ impl Link {
             }
         };
         tracing::debug!(%address, "connected");
-        Ok(Self { address: address.clone(), options: options.clone(), control, sftp, process: Mutex::new(process), said, traffic })
+        Ok(Self {
+            address: address.clone(),
+            options: options.clone(),
+            control,
+            sftp,
+            process: Mutex::new(process),
+            said,
+            traffic,
+            lost: AtomicBool::new(false),
+            local: AtomicUsize::new(0),
+        })
     }
 
     /// Returns whether the connection still stands, as far as this side knows.
     pub fn is_alive(&self) -> bool {
-        matches!(self.process.lock().unwrap_or_else(PoisonError::into_inner).try_wait(), Ok(None))
+        !self.lost.load(Ordering::Relaxed) && matches!(self.process().try_wait(), Ok(None))
+    }
+
+    /// Returns whether it was lost: of a command that just ended with `ssh`'s own exit code, asked after a moment in which this side may hear of it.
+    pub async fn was_lost(&self) -> bool {
+        for _ in 0..HEARING {
+            if !self.is_alive() || !self.control.exists() {
+                return true;
+            }
+            tokio::time::sleep(MOMENT).await;
+        }
+        false
+    }
+
+    /// Gives it up, so that nobody is handed it again.
+    pub(crate) fn lose(&self) {
+        if !self.lost.swap(true, Ordering::Relaxed) {
+            // Where that fails it has ended already.
+            let _ = self.process().start_kill();
+        }
+    }
+
+    fn process(&self) -> MutexGuard<'_, Child> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the bytes of SFTP that were sent and received so far.
@@ -121,6 +164,7 @@ impl Link {
         match ended {
             Ended::Refused(kind, reason) => SshError::new(kind, format!("failed to {doing} {path}: {reason}")),
             Ended::Lost(reason) => {
+                self.lose();
                 let said = self.said.text();
                 let last = trouble::last_line(&said);
                 let last = if last.is_empty() { reason.as_str() } else { last };

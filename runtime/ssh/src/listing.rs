@@ -9,13 +9,16 @@ use crate::link::Link;
 use relrun_ledger::Digest;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
+use tokio::sync::Semaphore;
 
 /// The directory of the notes.
 pub(crate) const NOTES: &str = ".relrun-trees";
 const MAGIC: &[u8] = b"relrun-listing 1\n";
 /// The longest note that is read, as it is sent, and unpacked.
-const LONGEST: u64 = 64 << 20;
-const LONGEST_UNPACKED: u64 = 512 << 20;
+const LONGEST: u64 = 16 << 20;
+const LONGEST_UNPACKED: u64 = 64 << 20;
+/// How many notes are in memory at once, whatever the number of hosts. They come from hosts, and are as long as those want.
+static NOTES_AT_ONCE: Semaphore = Semaphore::const_new(1);
 
 /// The files of one directory, as they were laid.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,16 +61,15 @@ fn is_below(path: &str) -> bool {
 }
 
 impl Link {
-    /// Reads the note of a directory, where there is one that can be read.
-    pub(crate) async fn listing(&self, parent: &str, name: &str) -> Result<Option<Listing>, SshError> {
+    /// Reads the note of a directory, where there is one that can be read, and gives each file that it names to `take`.
+    pub(crate) async fn listing(&self, parent: &str, name: &str, mut take: impl FnMut(Laid)) -> Result<(), SshError> {
+        let _only = NOTES_AT_ONCE.acquire().await.map_err(|_| SshError::permanent("the upload was given up"))?;
         match self.read_file(&below(&below(parent, NOTES), name), LONGEST).await {
-            Ok(bytes) => Ok(Listing::decode(&bytes)),
-            Err(error) if error.kind == crate::SshErrorKind::Transient => Err(error),
-            Err(error) => {
-                tracing::debug!(parent, name, %error, "a note of what is laid cannot be read");
-                Ok(None)
-            }
+            Ok(bytes) => Listing::decode(&bytes).into_iter().flat_map(|listing| listing.files).for_each(&mut take),
+            Err(error) if !self.is_alive() => return Err(error),
+            Err(error) => tracing::debug!(parent, name, %error, "a note of what is laid cannot be read"),
         }
+        Ok(())
     }
 }
 

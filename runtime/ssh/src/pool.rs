@@ -31,6 +31,8 @@ pub struct SshOptions {
     pub alive: Duration,
     /// How long all of it may take, until the host has greeted.
     pub login: Duration,
+    /// How long a host that owes an answer may be silent, although its connection stands.
+    pub silent: Duration,
 }
 
 impl Default for SshOptions {
@@ -41,6 +43,7 @@ impl Default for SshOptions {
             connect: Duration::from_secs(15),
             alive: Duration::from_secs(10),
             login: Duration::from_mins(1),
+            silent: Duration::from_mins(1),
         }
     }
 }

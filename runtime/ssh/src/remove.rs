@@ -4,6 +4,7 @@ use crate::error::{Ended, SshError};
 use crate::files::{PIPELINED, TRASH, below, random, split};
 use crate::link::Link;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use openssh_sftp_client::metadata::MetaData;
 
 /// How deep a tree may be that is removed.
 const DEEPEST: usize = 512;
@@ -41,7 +42,11 @@ impl Link {
                 return Err(SshError::permanent(format!("failed to remove {top}: it is deeper than {DEEPEST} directories")));
             }
             let emptied = stream::iter(level.clone()).map(|dir| async move { self.empty(&dir).await });
-            let emptied: Vec<Vec<String>> = emptied.buffer_unordered(8).try_collect().await?;
+            let emptied: Vec<Option<Vec<String>>> = emptied.buffer_unordered(8).try_collect().await?;
+            let Some(emptied) = emptied.into_iter().collect::<Option<Vec<_>>>() else {
+                // What has no name that could be sent is the host's own to remove.
+                return self.remove_there(top).await;
+            };
             levels.push(emptied.into_iter().flatten().collect());
         }
         for level in levels.into_iter().rev() {
@@ -57,13 +62,17 @@ impl Link {
         Ok(())
     }
 
-    /// Removes what is no directory from a directory, and returns its directories.
-    async fn empty(&self, dir: &str) -> Result<Vec<String>, SshError> {
-        let names = match self.names(dir).await {
-            Err(error) if error.is_missing() => return Ok(Vec::new()),
-            names => names?,
+    /// Removes what is no directory from a directory, and returns its directories; nothing where something in it has no name that could be sent.
+    async fn empty(&self, dir: &str) -> Result<Option<Vec<String>>, SshError> {
+        let listed = match self.listed(dir).await {
+            Err(error) if error.is_missing() => return Ok(Some(Vec::new())),
+            listed => listed?,
         };
-        let (dirs, files): (Vec<_>, Vec<_>) = names.into_iter().partition(|(_, kind)| kind.is_some_and(|kind| kind.is_dir()));
+        if listed.nameless.is_some() {
+            return Ok(None);
+        }
+        let is_dir = |about: &MetaData| about.file_type().is_some_and(|kind| kind.is_dir());
+        let (dirs, files): (Vec<_>, Vec<_>) = listed.named.into_iter().partition(|(_, about)| is_dir(about));
         let removed = stream::iter(files).map(|(name, _)| async move {
             let mut fs = self.fs()?;
             let path = below(dir, &name);
@@ -73,6 +82,6 @@ impl Link {
             }
         });
         removed.buffer_unordered(PIPELINED).try_collect::<()>().await?;
-        Ok(dirs.into_iter().map(|(name, _)| below(dir, &name)).collect())
+        Ok(Some(dirs.into_iter().map(|(name, _)| below(dir, &name)).collect()))
     }
 }

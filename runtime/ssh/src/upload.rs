@@ -10,13 +10,13 @@ use crate::listing::{Laid, Listing, NOTES};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use openssh_sftp_client::UnixTimeStamp;
 use openssh_sftp_client::file::File;
-use openssh_sftp_client::metadata::{MetaDataBuilder, Permissions};
+use openssh_sftp_client::metadata::{MetaData, MetaDataBuilder, Permissions};
 use relrun_ledger::Digest;
-use relrun_store::{BlobStore, EntryKind, Tree};
-use std::collections::{BTreeSet, HashMap};
+use relrun_store::{BlobStore, EntryKind, StoreError, Tree};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::SeekFrom;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::AsyncSeekExt;
 use tokio::sync::Semaphore;
@@ -32,6 +32,9 @@ const PIECE: usize = 1 << 20;
 /// How many of its pieces are under way at once.
 const PIECES: usize = 8;
 
+/// How long another process's draft is left alone after its last change.
+const ABANDONED: Duration = Duration::from_hours(1);
+
 /// What an upload did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
@@ -44,6 +47,9 @@ pub struct Sent {
     /// All that went over the wire for it, as SFTP.
     pub wire: u64,
 }
+
+/// Where the host has what is wanted, by its content and whether it is executable: the path, and the time that it was laid with.
+type Sources = HashMap<(Digest, bool), (String, u32)>;
 
 /// One file of the tree, and where the host has it.
 struct Wanted {
@@ -61,7 +67,7 @@ impl Link {
         let (parent, name) = split(path)?;
         let tree = {
             let blobs = Arc::clone(&blobs);
-            local(move || Tree::get(&*blobs, digest)).await?
+            self.stored(move || Tree::get(&*blobs, digest)).await?
         };
         if tree.is_file() {
             return Err(SshError::invalid(format!("failed to upload to {path}: the artifact is one file, and a directory is wanted")));
@@ -72,13 +78,14 @@ impl Link {
         }
         let beside: BTreeSet<String> = self.names(parent).await?.into_iter().map(|(name, _)| name).collect();
         let wanted = self.wanted(&tree, parent, &beside).await?;
-        let draft = format!("{DRAFT}{}-{name}", random());
-        match self.lay(&blobs, &tree, wanted, parent, &draft).await {
+        let draft = Draft::begin(name);
+        let draft = &draft.0;
+        match self.lay(&blobs, &tree, wanted, parent, draft).await {
             Ok(mut sent) => {
-                self.rename(&below(parent, &draft), path).await?;
+                self.rename(&below(parent, draft), path).await?;
                 let note = |name: &str| below(&below(parent, NOTES), name);
-                self.rename(&note(&draft), &note(name)).await?;
-                self.tidy(parent, &beside).await;
+                self.rename(&note(draft), &note(name)).await?;
+                self.tidy(parent, name).await;
                 let after = self.traffic();
                 sent.wire = (after.0 - before.0) + (after.1 - before.1);
                 Ok(sent)
@@ -86,8 +93,8 @@ impl Link {
             Err(error) => {
                 // What was lost with its connection is taken up by the next upload.
                 if error.kind != SshErrorKind::Transient {
-                    let _ = self.remove(&below(parent, &draft)).await;
-                    let _ = self.remove(&below(&below(parent, NOTES), &draft)).await;
+                    let _ = self.remove(&below(parent, draft)).await;
+                    let _ = self.remove(&below(&below(parent, NOTES), draft)).await;
                 }
                 Err(error)
             }
@@ -96,13 +103,14 @@ impl Link {
 
     /// Finds for each file of a tree whether the host has it, and where.
     async fn wanted(&self, tree: &Tree, parent: &str, beside: &BTreeSet<String>) -> Result<Vec<Wanted>, SshError> {
-        let has = if self.sftp()?.support_hardlink() { self.has(parent, beside).await? } else { HashMap::new() };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|now| u32::try_from(now.as_secs()).ok()).unwrap_or_default();
         let files = tree.entries.iter().filter_map(|entry| match entry.kind {
             EntryKind::File { digest, size, executable } => Some(Laid { path: entry.path.clone(), digest, size, executable, time: now }),
             EntryKind::Link { .. } | EntryKind::Dir => None,
         });
         let files: Vec<Laid> = files.collect();
+        let contents = files.iter().map(|laid| (laid.digest, laid.executable)).collect();
+        let has = if self.sftp()?.support_hardlink() { self.has(&contents, parent, beside).await? } else { Sources::new() };
         let looked = stream::iter(files).map(|mut laid| {
             let candidate = has.get(&(laid.digest, laid.executable));
             async move {
@@ -118,26 +126,25 @@ impl Link {
         looked.buffered(PIPELINED).try_collect().await
     }
 
-    /// Returns what the directories beside it say that they have: where, and its time.
-    async fn has(&self, parent: &str, beside: &BTreeSet<String>) -> Result<HashMap<(Digest, bool), (String, u32)>, SshError> {
-        let notes = below(parent, NOTES);
-        let mut fs = self.fs()?;
-        let dir = fs.open_dir(&notes).await.map_err(|error| self.told("list", &notes, error.into()))?;
-        let entries: Vec<_> =
-            dir.read_dir().try_collect().await.map_err(|error: openssh_sftp_client::Error| self.told("list", &notes, error.into()))?;
-        let mut dated: Vec<(Duration, String)> = entries
-            .iter()
-            .filter_map(|entry| Some((entry.metadata().modified()?.as_duration(), entry.filename().to_str()?.to_owned())))
+    /// Returns what the directories beside it say that they have of what is wanted: where, and its time.
+    async fn has(&self, wanted: &BTreeSet<(Digest, bool)>, parent: &str, beside: &BTreeSet<String>) -> Result<Sources, SshError> {
+        let listed = self.listed(&below(parent, NOTES)).await?;
+        let mut dated: Vec<(Duration, String)> = listed
+            .named
+            .into_iter()
+            .filter_map(|(name, about)| Some((about.modified()?.as_duration(), name)))
             .filter(|(_, name)| beside.contains(name))
             .collect();
         dated.sort_unstable_by(|one, other| other.cmp(one));
-        let mut has = HashMap::new();
+        let mut has = Sources::new();
         for (_, name) in dated.into_iter().take(SOURCES) {
-            let Some(listing) = self.listing(parent, &name).await? else { continue };
             let dir = below(parent, &name);
-            for file in listing.files {
-                has.entry((file.digest, file.executable)).or_insert_with(|| (below(&dir, &file.path), file.time));
-            }
+            let take = |file: Laid| {
+                if wanted.contains(&(file.digest, file.executable)) {
+                    has.entry((file.digest, file.executable)).or_insert_with(|| (below(&dir, &file.path), file.time));
+                }
+            };
+            self.listing(parent, &name, take).await?;
         }
         Ok(has)
     }
@@ -222,7 +229,7 @@ impl Link {
         let mut file = self.sftp()?.options().write(true).create_new(true).open(path).await.map_err(told)?;
         let (blobs, digest) = (Arc::clone(blobs), laid.digest);
         if laid.size <= IN_MEMORY {
-            let bytes = local(move || blobs.get(digest)).await?;
+            let bytes = self.stored(move || blobs.get(digest)).await?;
             file.write_all(&bytes).await.map_err(told)?;
         } else {
             self.send_long(blobs, laid, &file, path).await?;
@@ -238,24 +245,26 @@ impl Link {
     /// Sends a file that is too long for memory from a verified copy: piece by piece, some of them at once.
     async fn send_long(&self, blobs: Arc<dyn BlobStore>, laid: &Laid, file: &File, path: &str) -> Result<(), SshError> {
         let digest = laid.digest;
-        let (_folder, copy) = local(move || {
-            let folder = tempfile::tempdir().map_err(unread)?;
-            let at = folder.path().join("file");
-            blobs.get_file(digest, &at, false)?;
-            let copy = std::fs::File::open(&at).map_err(unread)?;
-            Ok((folder, Arc::new(copy)))
-        })
-        .await?;
+        let (_folder, copy) = self
+            .stored(move || {
+                let folder = tempfile::tempdir().map_err(unread)?;
+                let at = folder.path().join("file");
+                blobs.get_file(digest, &at, false)?;
+                let copy = std::fs::File::open(&at).map_err(unread)?;
+                Ok((folder, Arc::new(copy)))
+            })
+            .await?;
         let pieces = stream::iter((0..laid.size).step_by(PIECE)).map(|offset| {
             let (copy, mut file) = (Arc::clone(&copy), file.clone());
             let length = usize::try_from(laid.size - offset).unwrap_or(PIECE).min(PIECE);
             async move {
-                let piece = local(move || {
-                    let mut piece = vec![0; length];
-                    copy.read_exact_at(&mut piece, offset).map_err(unread)?;
-                    Ok(piece)
-                })
-                .await?;
+                let piece = self
+                    .stored(move || {
+                        let mut piece = vec![0; length];
+                        copy.read_exact_at(&mut piece, offset).map_err(unread)?;
+                        Ok(piece)
+                    })
+                    .await?;
                 let told = |error: openssh_sftp_client::Error| self.told("write", path, error.into());
                 file.seek(SeekFrom::Start(offset)).await.map_err(|error| told(error.into()))?;
                 file.write_all(&piece).await.map_err(told)
@@ -265,20 +274,33 @@ impl Link {
     }
 
     /// Takes away what earlier uploads and removals left beside it. What cannot be taken away now is at the next upload.
-    async fn tidy(&self, parent: &str, beside: &BTreeSet<String>) {
-        for name in beside.iter().filter(|name| name.starts_with(DRAFT) || name.starts_with(TRASH)) {
-            if let Err(error) = self.remove(&below(parent, name)).await {
-                tracing::debug!(parent, name, %error, "could not be tidied away");
-            }
-        }
+    async fn tidy(&self, parent: &str, laid: &str) {
         let notes = below(parent, NOTES);
-        let (Ok(there), Ok(noted)) = (self.names(parent).await, self.names(&notes).await) else { return };
-        let there: BTreeSet<String> = there.into_iter().map(|(name, _)| name).collect();
-        for (name, _) in noted.into_iter().filter(|(name, _)| !there.contains(name)) {
-            if let Err(error) = self.remove(&below(&notes, &name)).await {
-                tracing::debug!(parent, name, %error, "could not be tidied away");
+        // The notes first: what is laid and noted between the two listings is in both or in none.
+        let (Ok(noted), Ok(there)) = (self.listed(&notes).await, self.listed(parent).await) else { return };
+        let changed = |about: &MetaData| about.modified().map(|time| time.as_duration());
+        let noted: BTreeMap<String, Option<Duration>> = noted.named.into_iter().map(|(name, about)| (name, changed(&about))).collect();
+        let there: BTreeMap<String, Option<Duration>> = there.named.into_iter().map(|(name, about)| (name, changed(&about))).collect();
+        let now = there.get(laid).copied().flatten().max(noted.get(laid).copied().flatten());
+        // A draft's note is written once, and its directory changes while it is laid.
+        let is_left = |name: &str| Draft::is_left(name, noted.get(name).copied().flatten().max(there.get(name).copied().flatten()), now);
+        let drafts = there.keys().filter(|name| name.starts_with(TRASH) || name.starts_with(DRAFT) && is_left(name));
+        let lost = noted.keys().filter(|name| if name.starts_with(DRAFT) { is_left(name) } else { !there.contains_key(*name) });
+        let paths = drafts.map(|name| below(parent, name)).chain(lost.map(|name| below(&notes, name)));
+        for path in paths {
+            if let Err(error) = self.remove(&path).await {
+                tracing::debug!(path, %error, "could not be tidied away");
             }
         }
+    }
+
+    /// Runs what reads this machine's store away from the scheduler.
+    async fn stored<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, SshError> {
+        let done = self.locally(work).await.map_err(|error| SshError::permanent(format!("failed to read the store: {error}")))?;
+        done.map_err(|error| {
+            let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            SshError::permanent(format!("{error}{source}"))
+        })
     }
 }
 
@@ -302,16 +324,41 @@ fn permissions(mode: u32) -> Permissions {
     permissions
 }
 
-fn unread(source: std::io::Error) -> relrun_store::StoreError {
-    relrun_store::StoreError::Io { doing: "read a copy of a file that is to be sent".into(), source }
+fn unread(source: std::io::Error) -> StoreError {
+    StoreError::Io { doing: "read a copy of a file that is to be sent".into(), source }
 }
 
-/// Runs what reads this machine's disk away from the scheduler.
-async fn local<T: Send + 'static>(work: impl FnOnce() -> Result<T, relrun_store::StoreError> + Send + 'static) -> Result<T, SshError> {
-    let done =
-        tokio::task::spawn_blocking(work).await.map_err(|error| SshError::permanent(format!("failed to read the store: {error}")))?;
-    done.map_err(|error| {
-        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-        SshError::permanent(format!("{error}{source}"))
-    })
+/// An upload that is under way. Its name tells this process's drafts from others'.
+struct Draft(String);
+
+/// Tells this process's drafts from others'.
+static PROCESS: LazyLock<String> = LazyLock::new(random);
+/// The drafts of this process that are under way.
+static UNDER_WAY: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+impl Draft {
+    fn begin(name: &str) -> Self {
+        let draft = format!("{DRAFT}{}-{}-{name}", *PROCESS, random());
+        under_way().insert(draft.clone());
+        Self(draft)
+    }
+
+    /// Returns whether a draft was left by an upload that came to nothing: of another process's it is taken to be so after a while, of which the
+    /// host's own clock tells.
+    fn is_left(draft: &str, changed: Option<Duration>, now: Option<Duration>) -> bool {
+        if draft.strip_prefix(DRAFT).is_some_and(|rest| rest.starts_with(PROCESS.as_str())) {
+            return !under_way().contains(draft);
+        }
+        matches!((changed, now), (Some(changed), Some(now)) if changed + ABANDONED < now)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        under_way().remove(&self.0);
+    }
+}
+
+fn under_way() -> MutexGuard<'static, BTreeSet<String>> {
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
 }

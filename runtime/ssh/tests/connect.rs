@@ -151,3 +151,33 @@ async fn certificates_are_enough_on_both_sides() {
     bench.link().await.write_file(&bench.at("certified.txt"), b"x").await.unwrap();
     assert!(!bench.server.path("authorized_keys").exists());
 }
+
+/// Runs the `ssh` of a command, and returns how it ended and what it said.
+async fn run(started: relrun_ssh::Started) -> (Option<i32>, String) {
+    let mut command = tokio::process::Command::new("ssh");
+    command.args(started.args).stdin(std::process::Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(20), command.output()).await.unwrap().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test]
+async fn a_command_opens_no_forwarding_and_no_connection_of_its_own() {
+    let bench = Bench::new();
+    let forward = std::net::TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap();
+    let config = bench.beside("forwarding");
+    let called = bench.beside("called");
+    let lines = bench.server.client_lines();
+    let more = format!("LocalForward {forward} 127.0.0.1:1\nPermitLocalCommand yes\nLocalCommand touch {}\n{lines}", called.display());
+    std::fs::write(&config, more).unwrap();
+    let ssh = Ssh::new(SshOptions { config: Some(config), ..SshOptions::default() });
+    let link = ssh.link(&bench.address()).await.unwrap();
+    let remote = Remote { argv: ["sh", "-c", "echo hello"].map(str::to_owned).to_vec(), ..Remote::default() };
+    assert_eq!(run(link.command(&remote).unwrap()).await, (Some(0), "hello\n".to_owned()));
+    assert!(std::net::TcpStream::connect(forward).is_err(), "nobody listens there");
+    assert!(!called.exists());
+    bench.server.cut();
+    assert!(link.was_lost().await);
+    let (code, said) = run(link.command(&remote).unwrap()).await;
+    assert_eq!(code, Some(255), "{said}");
+    assert!(!said.contains("hello"), "it went by a connection of its own");
+}

@@ -4,9 +4,15 @@
 
 mod support;
 
-use relrun_ssh::{Found, FoundKind, SshErrorKind};
+use relrun_ssh::{Found, FoundKind, Ssh, SshErrorKind, SshOptions};
+use relrun_store::{BlobStore, LocalBlobStore, Tree};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use support::Bench;
 
 fn found(name: &str, kind: FoundKind) -> Found {
@@ -87,4 +93,82 @@ async fn a_server_without_atomic_replacement_is_refused() {
         panic!("it was not refused: {refused:?}");
     };
     assert!(error.message.contains("does not offer posix-rename@openssh.com"), "{error}");
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_text_ends_no_session_and_its_directory_can_be_removed() {
+    let bench = Bench::new();
+    let link = bench.link().await;
+    fs::create_dir_all(bench.path("tree/deep")).unwrap();
+    fs::write(bench.path("tree/deep/plain"), "x").unwrap();
+    fs::write(bench.path("tree/deep").join(OsStr::from_bytes(b"b\xffd")), "x").unwrap();
+    symlink(OsStr::from_bytes(b"to\xff"), bench.path("tree/deep/link")).unwrap();
+    let listed = link.read_dir(&bench.at("tree/deep")).await.unwrap();
+    assert_eq!(listed, [found("link", FoundKind::Link("to\u{1a}".into())), found("plain", FoundKind::File)]);
+    let (_folder, blobs) = store();
+    let refused = link.fetch(blobs, &bench.at("tree"), &[]).await.unwrap_err();
+    assert_eq!(refused.kind, SshErrorKind::Invalid);
+    assert!(refused.message.contains("the name \"b?d\" in it is no text"), "{refused}");
+    link.remove(&bench.at("tree")).await.unwrap();
+    assert_eq!(fs::read_dir(bench.path("")).unwrap().count(), 0);
+    assert!(link.is_alive());
+}
+
+fn store() -> (tempfile::TempDir, Arc<dyn BlobStore>) {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = Arc::new(LocalBlobStore::open(folder.path()).unwrap());
+    (folder, blobs)
+}
+
+#[tokio::test]
+async fn a_directory_with_long_and_short_files_is_fetched_whole() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("tree")).unwrap();
+    for number in 0..40 {
+        fs::write(bench.path(&format!("tree/{number}")), vec![b'x'; number * 100_000]).unwrap();
+    }
+    let (_folder, blobs) = store();
+    let digest = bench.link().await.fetch(Arc::clone(&blobs), &bench.at("tree"), &["7".to_owned()]).await.unwrap();
+    let tree = Tree::get(&*blobs, digest).unwrap();
+    assert_eq!(tree.entries.len(), 39);
+}
+
+#[tokio::test]
+async fn a_host_that_falls_silent_is_given_up_and_connected_to_anew() {
+    let server = ["/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server"];
+    let Some(server) = server.into_iter().find(|path| Path::new(path).exists()) else { panic!("there is no sftp-server") };
+    let bench = Bench::with(server);
+    let options = SshOptions { silent: Duration::from_secs(1), ..bench.options() };
+    let ssh = Ssh::new(options);
+    let link = ssh.link(&bench.address()).await.unwrap();
+    link.watched(link.write_file(&bench.at("file"), b"x")).await.unwrap();
+    let stopped = bench.server.stop_below("sftp-server");
+    assert!(!stopped.is_empty());
+    let began = Instant::now();
+    let silent = link.watched(link.stat(&bench.at("file"))).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!(silent.kind, SshErrorKind::TimedOut);
+    assert!(silent.message.contains(&bench.server.address().port().to_string()), "{silent}");
+    assert!(!link.is_alive());
+    let anew = ssh.link(&bench.address()).await.unwrap();
+    assert!(anew.watched(anew.stat(&bench.at("file"))).await.unwrap().is_some());
+    // One that is only slow is waited for.
+    let slow = anew.watched(async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        anew.stat(&bench.at("file")).await
+    });
+    assert!(slow.await.unwrap().is_some());
+    bench.server.go_on(&stopped);
+}
+
+#[tokio::test]
+async fn a_lost_session_is_never_handed_out_again() {
+    let bench = Bench::new();
+    let link = bench.link().await;
+    bench.server.cut();
+    assert_eq!(link.stat(&bench.at("")).await.unwrap_err().kind, SshErrorKind::Transient);
+    assert!(!link.is_alive());
+    assert!(bench.link().await.stat(&bench.at("")).await.unwrap().is_some());
+    assert!(link.was_lost().await);
+    assert!(!bench.link().await.was_lost().await);
 }

@@ -177,3 +177,45 @@ async fn a_server_without_hard_links_gets_all() {
     assert_eq!(bench.link().await.write_new_file(&bench.at("mark"), b"x").await.unwrap_err().kind, SshErrorKind::Invalid);
     assert_eq!(fs::read_to_string(bench.path("mark")).unwrap(), "ours");
 }
+
+#[tokio::test]
+async fn an_upload_beside_another_leaves_its_draft_alone() {
+    let (bench, trees) = (Bench::new(), Trees::many(1_500));
+    let (one, two) = tokio::join!(trees.upload(&bench, "releases/r1"), trees.upload(&bench, "releases/r2"));
+    assert_eq!((one.files + one.linked, two.files + two.linked), (1_500, 1_500));
+    let small = Trees::new();
+    small.write("one", b"one");
+    let link = bench.link().await;
+    let path = bench.at("releases/r3");
+    let long = link.upload(Arc::clone(&trees.blobs), trees.digest(), &path);
+    let many_small = async {
+        for number in 0..10 {
+            small.upload(&bench, &format!("releases/s{number}")).await;
+        }
+    };
+    let (long, ()) = tokio::join!(long, many_small);
+    assert_eq!(long.unwrap().files, 0);
+    // Another process's draft stays for a while, and goes then; its note goes with it.
+    let (draft, note) = (bench.path("releases/.relrun-draft-other-r9"), bench.path("releases/.relrun-trees/.relrun-draft-other-r9"));
+    fs::create_dir(&draft).unwrap();
+    fs::write(&note, "x").unwrap();
+    small.upload(&bench, "releases/s10").await;
+    assert!(draft.exists() && note.exists());
+    for path in [&draft, &note] {
+        fs::File::open(path).unwrap().set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(2)).unwrap();
+    }
+    small.upload(&bench, "releases/s11").await;
+    assert!(!draft.exists() && !note.exists());
+    let left: Vec<String> = names(&bench.path("releases/.relrun-trees")).into_iter().filter(|name| name.starts_with('.')).collect();
+    assert_eq!(left, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_note_that_unpacks_to_very_much_is_none() {
+    let (bench, trees) = (Bench::new(), Trees::new());
+    trees.write("one", b"one");
+    trees.upload(&bench, "releases/r1").await;
+    let bomb = zstd::bulk::compress(&vec![0_u8; 200 << 20], 19).unwrap();
+    fs::write(bench.path("releases/.relrun-trees/r1"), [b"relrun-listing 1\n", bomb.as_slice()].concat()).unwrap();
+    assert_eq!(trees.upload(&bench, "releases/r2").await.files, 1);
+}

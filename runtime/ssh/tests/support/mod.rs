@@ -32,6 +32,11 @@ impl Bench {
         Self { ssh: Ssh::new(options), server, folder }
     }
 
+    /// How the server is reached.
+    pub(crate) fn options(&self) -> SshOptions {
+        SshOptions { config: Some(self.beside("ssh_config")), ..SshOptions::default() }
+    }
+
     pub(crate) fn address(&self) -> Address {
         Address::parse(&self.server.url()).unwrap()
     }
