@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
 
+use nix::sys::signal::Signal;
 use relrun_tests::sshd::{SshServer, SshSetup};
 use relrun_tests::{Ran, Sandbox};
 use std::fmt::Write;
@@ -32,6 +33,11 @@ impl Fleet {
     }
 
     fn manifest(&self, more: &str) {
+        self.manifest_with(more, "");
+    }
+
+    /// With more words in the step beside its config.
+    fn manifest_with(&self, more: &str, step: &str) {
         let mut hosts = String::new();
         for (at, server) in self.servers.iter().enumerate() {
             let (url, root) = (server.url(), self.host(at).display().to_string());
@@ -54,6 +60,7 @@ phase "publish" environments="*" {{
     deploy "web" plugin="symlink-swap" {{
         grant {{ host "*"; run "sh" "-c" "*" on="*" confine="none" }}
         config {{ source "${{step.pages.pages}}"; root "/srv/pages"; confine "none"; {more} }}
+        {step}
     }}
 }}
 "#
@@ -121,7 +128,12 @@ fn three() -> Fleet {
 #[test]
 fn several_hosts_are_switched_together_and_all_go_back_when_one_is_sick() {
     let fleet = three();
-    assert_eq!(fleet.release("one").code, 0);
+    fleet.manifest("after \"sh\" \"-c\" \"printf re; sleep 0.2; echo loaded\"");
+    let first = fleet.release("one");
+    assert_eq!(first.code, 0, "{}", first.output);
+    for host in ["web0", "web1", "web2"] {
+        assert!(first.output.contains(&format!("{host}: reloaded")), "lines do not mix, and each says whose it is: {}", first.output);
+    }
     assert_eq!(fleet.all_serve(), ["one", "one", "one"]);
     let sick = fleet.host(2).join("current/index.html").display().to_string();
     fleet.manifest(&format!("canary 1; batch \"50%\"; health \"sh\" \"-c\" \"! grep -q bad {sick}\""));
@@ -285,4 +297,105 @@ fn a_host_that_cannot_replace_in_one_step_stops_it_before_any_is_changed() {
     assert!(refused.output.contains("web1: `ssh -p "), "{}", refused.output);
     assert!(refused.output.contains("does not offer posix-rename@openssh.com"), "{}", refused.output);
     assert!(!fleet.host(0).exists());
+}
+
+/// Returns the processes of this machine whose command line holds these words; the test's hosts are this machine too.
+fn processes(words: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let line = |entry: fs::DirEntry| Some(fs::read_to_string(entry.path().join("cmdline")).ok()?.replace('\0', " "));
+    entries.filter_map(line).filter(|line| line.starts_with(words)).collect()
+}
+
+/// A command that says in a file that it has begun, and whose children sleep for a time that no other test's do, one of them without a token.
+fn sleeper(fleet: &Fleet, seconds: &str) -> String {
+    let begun = fleet.sandbox.path("begun").display().to_string();
+    format!("after \"sh\" \"-c\" \"(env -i sleep {seconds}) & sleep {seconds} & touch {begun}; sleep {seconds}\"")
+}
+
+#[test]
+fn a_command_that_takes_too_long_leaves_no_process_on_its_host() {
+    let fleet = Fleet::new(&[SshSetup::default()]);
+    let seconds = format!("91{}", std::process::id());
+    fleet.manifest_with(&sleeper(&fleet, &seconds), "timeout \"3s\"");
+    let late = fleet.release("one");
+    assert_eq!(late.code, 1, "{}", late.output);
+    assert!(fleet.sandbox.path("begun").exists(), "{}", late.output);
+    assert_eq!(processes(&format!("sleep {seconds}")), [""; 0], "{}", late.output);
+}
+
+#[test]
+fn a_release_that_is_cancelled_leaves_no_process_on_its_hosts() {
+    let fleet = three();
+    let seconds = format!("92{}", std::process::id());
+    fleet.manifest(&sleeper(&fleet, &seconds));
+    fleet.sandbox.write("site/index.html", "one");
+    let running = fleet.sandbox.start(&["apply"]);
+    fleet.sandbox.wait_for("begun");
+    assert!(!processes(&format!("sleep {seconds}")).is_empty());
+    running.signal(Signal::SIGINT);
+    let ran = running.wait();
+    assert_eq!(ran.code, 130, "{}", ran.output);
+    assert_eq!(processes(&format!("sleep {seconds}")), [""; 0], "{}", ran.output);
+}
+
+#[test]
+fn a_command_that_ends_by_itself_costs_no_more_than_itself() {
+    let fleet = Fleet::new(&[SshSetup { lines: "LogLevel VERBOSE", ..SshSetup::default() }]);
+    fleet.manifest("after \"sh\" \"-c\" \"echo hello\"");
+    let ran = fleet.release("one");
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    let log = fleet.servers[0].log();
+    assert_eq!(log.matches("Starting session: command").count(), 1, "{log}");
+    assert_eq!(log.matches("Starting session: subsystem").count(), 1, "{log}");
+}
+
+#[test]
+fn a_connection_that_is_lost_under_a_command_is_tried_again() {
+    let fleet = Fleet::new(&[SshSetup::default()]);
+    let once = fleet.sandbox.path("once").display().to_string();
+    // What runs it is the connection's own server.
+    let after = format!("after \"sh\" \"-c\" \"test -e {once} || {{ touch {once}; kill -9 $PPID; sleep 3; }}\"");
+    fleet.manifest_with(&after, "retry attempts=2 backoff=\"100ms\"");
+    let ran = fleet.release("one");
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    assert!(ran.output.contains("web0: the connection was lost"), "{}", ran.output);
+    assert_eq!(fleet.serves(0), "one");
+}
+
+#[test]
+fn of_several_grants_the_one_that_lets_a_command_run_counts() {
+    let fleet = Fleet::new(&[SshSetup::default()]);
+    fleet.manifest("after \"sh\" \"-c\" \"echo $GRANTED\"");
+    let manifest = fleet.sandbox.read("release.kdl");
+    let held = r#"run "sh" "-c" "*" on="*"; env "GRANTED"; run "sh""#;
+    fleet.sandbox.write("release.kdl", &manifest.replace(r#"host "*"; run "sh""#, &format!(r#"host "*"; {held}"#)));
+    fleet.sandbox.write("site/index.html", "one");
+    let mut sandbox = fleet.sandbox;
+    sandbox.set("GRANTED", "comes along");
+    let ran = sandbox.relrun(&["apply"]);
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    assert!(ran.output.contains("web0: comes along"), "{}", ran.output);
+}
+
+#[test]
+fn two_steps_that_would_adopt_different_trees_of_one_step_are_refused() {
+    let fleet = Fleet::new(&[SshSetup::default()]);
+    let manifest = fleet.sandbox.read("release.kdl").replace(&format!("set \"root\" \"{}\"", fleet.host(0).display()), "");
+    let (before, step) = manifest.split_once("    deploy \"web\"").unwrap();
+    let step = format!("    deploy \"web\"{}", step.trim_end().strip_suffix('}').unwrap());
+    let at = |name: &str| fleet.sandbox.path(name).display().to_string();
+    let (one, two) = (step.replace("/srv/pages", &at("one")), step.replace("/srv/pages", &at("two")).replace("\"web\"", "\"other\""));
+    fleet.sandbox.write("release.kdl", &format!("{before}{one}{two}}}\n"));
+    for (root, text) in [("one", "first"), ("two", "second")] {
+        let release = fleet.sandbox.path(root).join("releases/20260101120000");
+        fs::create_dir_all(&release).unwrap();
+        fs::write(release.join("index.html"), text).unwrap();
+        symlink(&release, fleet.sandbox.path(root).join("current")).unwrap();
+    }
+    let refused = fleet.sandbox.relrun(&["adopt", "-e", "live"]);
+    assert_eq!(refused.code, 2, "{}", refused.output);
+    assert!(refused.output.contains("${step.pages.pages} would have to be two things"), "{}", refused.output);
+    fs::write(fleet.sandbox.path("two/current/index.html"), "first").unwrap();
+    let adopted = fleet.sandbox.relrun(&["adopt", "-e", "live"]);
+    assert_eq!(adopted.code, 0, "{}", adopted.output);
 }

@@ -2,6 +2,7 @@
 
 use crate::bindings::types::Error;
 use crate::error::CallError;
+use crate::remotes::Remotes;
 use crate::stop::StopSignal;
 use crate::words::Words;
 use crate::{CallLimits, Context, Invocation, Level, LineSource, Operation, StepDirs, StepSink, TargetMark};
@@ -32,6 +33,8 @@ pub(crate) struct Attempt {
     pub(crate) masker: Arc<Masker>,
     pub(crate) words: Arc<Words>,
     pub(crate) stop: Arc<StopSignal>,
+    /// Its commands that run on hosts behind SSH.
+    pub(crate) remotes: Arc<Remotes>,
     /// Its folders and trees; a `describe` or `resolve` has none.
     pub(crate) files: Option<Files>,
     /// The connections that it may use again.
@@ -91,7 +94,7 @@ impl Attempt {
         let pure = invocation.kind == StepKind::Pure;
         let mut trees: BTreeSet<Digest> = invocation.trees.iter().copied().collect();
         digests(&invocation.config, &mut trees);
-        let words = Words::new(Arc::clone(&invocation.sink), Arc::clone(&masker), invocation.limits.log);
+        let words = Arc::new(Words::new(Arc::clone(&invocation.sink), Arc::clone(&masker), invocation.limits.log));
         Self {
             mode,
             kind: invocation.kind,
@@ -99,13 +102,14 @@ impl Attempt {
             context: if pure { Context { attempt: 1, ..Context::default() } } else { invocation.context.clone() },
             limits: invocation.limits,
             hosts: invocation.hosts.clone(),
-            ssh,
             mark: invocation.mark.clone(),
             secrets: Arc::clone(&invocation.secrets),
             sink: Arc::clone(&invocation.sink),
             masker,
-            words: Arc::new(words),
+            remotes: Arc::new(Remotes::new(Arc::clone(&ssh), Arc::clone(&words))),
+            words,
             stop: Arc::new(StopSignal::new()),
+            ssh,
             files: Some(Files {
                 dirs: invocation.dirs.clone(),
                 blobs: Arc::clone(&invocation.blobs),
@@ -124,6 +128,7 @@ impl Attempt {
     /// Makes one that may do nothing, for `describe` and `resolve`.
     pub(crate) fn closed(limits: CallLimits, masker: Arc<Masker>, ssh: Arc<relrun_ssh::Ssh>) -> Self {
         let sink: Arc<dyn StepSink> = Arc::new(Nowhere);
+        let words = Arc::new(Words::new(Arc::clone(&sink), Arc::clone(&masker), limits.log));
         Self {
             mode: Mode::Closed,
             kind: StepKind::Pure,
@@ -131,9 +136,10 @@ impl Attempt {
             context: Context { attempt: 1, ..Context::default() },
             limits,
             hosts: Vec::new(),
+            remotes: Arc::new(Remotes::new(Arc::clone(&ssh), Arc::clone(&words))),
             ssh,
             mark: TargetMark::default(),
-            words: Arc::new(Words::new(Arc::clone(&sink), Arc::clone(&masker), limits.log)),
+            words,
             masker,
             secrets: Arc::default(),
             sink,

@@ -19,6 +19,7 @@ mod load;
 mod next;
 mod places;
 mod quota;
+mod remotes;
 mod root;
 mod run;
 mod sandbox;

@@ -2,6 +2,7 @@
 
 use crate::attempt::Attempt;
 use crate::quota::Quota;
+use crate::remotes::Remotes;
 use crate::stop::{Stop, StopSignal};
 use crate::words::Words;
 use crate::{CallLimits, CancelToken};
@@ -25,6 +26,7 @@ pub(crate) struct Watch {
     limits: CallLimits,
     words: Arc<Words>,
     stop: Arc<StopSignal>,
+    remotes: Arc<Remotes>,
     over_memory: Arc<AtomicBool>,
     quota: Option<Quota>,
 }
@@ -32,7 +34,8 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn new(attempt: &Attempt, over_memory: Arc<AtomicBool>) -> Self {
         let quota = attempt.files.as_ref().map(|files| Quota::new(&files.dirs, attempt.limits.output));
-        Self { limits: attempt.limits, words: Arc::clone(&attempt.words), stop: Arc::clone(&attempt.stop), over_memory, quota }
+        let (words, stop, remotes) = (Arc::clone(&attempt.words), Arc::clone(&attempt.stop), Arc::clone(&attempt.remotes));
+        Self { limits: attempt.limits, words, stop, remotes, over_memory, quota }
     }
 
     /// Runs a call to its end.
@@ -42,6 +45,8 @@ impl Watch {
         cancel: Option<&CancelToken>,
     ) -> Result<T, Failure> {
         let result = self.drive(call, cancel).await;
+        // Whatever the guest did with them: nothing of this attempt runs on.
+        self.remotes.end_all().await;
         self.words.flush();
         match result {
             Ok(Ok(answer)) => self.within_output().await.map(|()| answer),

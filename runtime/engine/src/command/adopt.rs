@@ -179,9 +179,16 @@ fn stand_in(
     };
     let outcome = outcomes.entry(StepId(node.0)).or_default();
     "it stood there before relrun".clone_into(&mut outcome.summary);
-    match value.as_str().and_then(|text| text.parse::<Digest>().ok()) {
-        Some(tree) => drop(outcome.artifacts.insert(output.to_owned(), tree)),
-        None => drop(outcome.outputs.insert(output.to_owned(), value.clone())),
+    // Where two steps take over different things, one of them would be switched to the other's.
+    let differs = match value.as_str().and_then(|text| text.parse::<Digest>().ok()) {
+        Some(tree) => outcome.artifacts.insert(output.to_owned(), tree).is_some_and(|other| other != tree),
+        None => outcome.outputs.insert(output.to_owned(), value.clone()).is_some_and(|other| other != *value),
+    };
+    if differs {
+        return Err(EngineError::input(
+            format!("{reference} would have to be two things: {} found another than a step before it", prepared.nodes[by.index()].label),
+            "deploy once more with what deployed them, so that they serve the same, or adopt them as packages of their own",
+        ));
     }
     Ok(())
 }

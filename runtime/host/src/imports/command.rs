@@ -6,29 +6,47 @@ use crate::attempt::{Attempt, Files, Mode};
 use crate::error::CallError;
 use crate::files::blocking;
 use crate::places;
+use crate::remotes::Remote;
 use crate::stand_in::CommandStandIn;
 use relrun_confine::{Limits, Mode as Held, Spec, View, is_dangerous_variable};
 use relrun_ledger::StepKind;
-use relrun_manifest::{Capability, Confine, HostAddress, RunGrant};
-use relrun_ssh::Remote;
+use relrun_manifest::{Capability, Confine, HostAddress, HostDecl, RunGrant};
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-/// Checks a command and says how it is to be run, and whether it is handed a secret.
+/// A command that may be run.
+pub(super) struct Prepared {
+    /// How it is run here.
+    pub(super) spec: Spec,
+    /// Whether it is handed a secret.
+    pub(super) is_secret: bool,
+    /// It itself, where what runs here is an `ssh` that runs it on a host.
+    pub(super) remote: Option<Remote>,
+}
+
+/// Checks a command and says how it is to be run.
 pub(super) async fn prepare(
     attempt: &Attempt,
     files: &Files,
     command: &Command,
     stand_in: Option<&dyn CommandStandIn>,
-) -> Result<(Spec, bool), CallError> {
-    let spec = spec(attempt, files, command, stand_in).await?;
-    Ok((spec, !command.secret_env.is_empty() || takes_secret(attempt, command)?))
-}
-
-async fn spec(attempt: &Attempt, files: &Files, command: &Command, stand_in: Option<&dyn CommandStandIn>) -> Result<Spec, CallError> {
+) -> Result<Prepared, CallError> {
+    let is_secret = !command.secret_env.is_empty() || takes_secret(attempt, command)?;
     let grant = granted(attempt, command)?;
     if let Some((name, address)) = behind_ssh(attempt, command)? {
-        return on_host(attempt, files, command, grant, name, &address).await;
+        let (spec, remote) = on_host(attempt, files, command, grant, name, &address).await?;
+        return Ok(Prepared { spec, is_secret, remote: Some(remote) });
     }
+    Ok(Prepared { spec: here(attempt, files, command, grant, stand_in).await?, is_secret, remote: None })
+}
+
+async fn here(
+    attempt: &Attempt,
+    files: &Files,
+    command: &Command,
+    grant: &RunGrant,
+    stand_in: Option<&dyn CommandStandIn>,
+) -> Result<Spec, CallError> {
     let place = place(attempt, files, command, grant)?;
     let env = environment(attempt, files, command)?;
     let stdin = stdin(attempt, command)?;
@@ -58,21 +76,25 @@ async fn spec(attempt: &Attempt, files: &Files, command: &Command, stand_in: Opt
     })
 }
 
-/// Finds the grant that covers a command line. Where nothing may change, only one that says `readonly`.
+/// Finds the grant that covers a command line: of several, one that lets it run as it must. Where nothing may change, only one that says `readonly`.
 fn granted<'a>(attempt: &'a Attempt, command: &Command) -> Result<&'a RunGrant, CallError> {
-    let mut matching = attempt.capabilities.iter().filter_map(|capability| match capability {
-        Capability::Run(grant) if grant.matches(command.host.as_deref(), &command.program, &command.args) => Some(grant),
-        _ => None,
-    });
-    let line = shown(command);
-    let Some(first) = matching.next() else {
-        return Err(attempt.deny(&line, format!("no grant covers this command: add `{line}` to the step's `grant` block")));
+    let matching = || {
+        attempt.capabilities.iter().filter_map(|capability| match capability {
+            Capability::Run(grant) if grant.matches(command.host.as_deref(), &command.program, &command.args) => Some(grant),
+            _ => None,
+        })
     };
-    if attempt.mode == Mode::Full || first.readonly {
-        return Ok(first);
+    let line = shown(command);
+    if matching().next().is_none() {
+        return Err(attempt.deny(&line, format!("no grant covers this command: add `{line}` to the step's `grant` block")));
     }
+    let is_far = |host: &&HostDecl| command.host.as_deref() == Some(&host.name.value) && matches!(host.address.value, HostAddress::Ssh(_));
+    let is_far = attempt.hosts.iter().any(|host| is_far(&host));
+    let allowed = || matching().filter(|grant| attempt.mode == Mode::Full || grant.readonly);
+    // One that would have it confined, where nobody can, says by its own words what is missing.
+    let fits = allowed().find(|grant| !is_far || grant.confine == Confine::None).or_else(|| allowed().next());
     let reason = format!("`plan` and `verify` run only what is granted with `readonly=#true`: {line}");
-    matching.find(|grant| grant.readonly).ok_or_else(|| attempt.deny(&line, reason))
+    fits.ok_or_else(|| attempt.deny(&line, reason))
 }
 
 /// Returns the command as the line that would grant it.
@@ -129,25 +151,29 @@ async fn on_host(
     grant: &RunGrant,
     name: &str,
     address: &str,
-) -> Result<Spec, CallError> {
+) -> Result<(Spec, Remote), CallError> {
     if grant.confine != Confine::None {
         let line = format!("{} confine=\"none\"", shown(command));
         let reason = format!("a command on {name} cannot be confined, because {name} is behind SSH: grant it with `{line}`");
         return Err(attempt.deny(&line, reason));
     }
-    let link = attempt.stop.race(places::link(&attempt.ssh, address)).await?;
+    let env = plain_environment(attempt, files, command)?.into_iter().collect();
     let secret_env = secrets(attempt, command)?;
-    let remote = Remote {
-        argv: std::iter::once(&command.program).chain(&command.args).cloned().collect(),
+    let link = attempt.stop.race(places::link(&attempt.ssh, address)).await?;
+    let argv: Vec<String> = std::iter::once(&command.program).chain(&command.args).cloned().collect();
+    let token = relrun_ssh::token();
+    let remote = relrun_ssh::Remote {
+        argv: argv.clone(),
         dir: command.dir.clone(),
-        env: command.env.clone(),
+        env,
         secret_env,
         stdin: stdin(attempt, command)?,
+        token: Some(token.clone()),
     };
     let called = link.command(&remote)?;
     let program = blocking(|| relrun_confine::resolve("ssh", &[]).map_err(|error| refused(&error))).await?;
     attempt.using(&shown(command), Some(&format!("on {name} ({address})")));
-    Ok(Spec {
+    let spec = Spec {
         program: program.path,
         args: called.args,
         env: Vec::new(),
@@ -155,7 +181,8 @@ async fn on_host(
         mode: Held::Unconfined { dir: files.dirs.root.clone() },
         network: true,
         limits: Limits::default(),
-    })
+    };
+    Ok((spec, attempt.remotes.begin(token, name, address, argv.join(" "), link)))
 }
 
 /// Returns where a command starts, relative to the directory that stands at `base`.
@@ -183,6 +210,13 @@ fn view(attempt: &Attempt, files: &Files) -> View {
 }
 
 fn environment(attempt: &Attempt, files: &Files, command: &Command) -> Result<Vec<(String, String)>, CallError> {
+    let mut env = plain_environment(attempt, files, command)?;
+    env.extend(secrets(attempt, command)?);
+    Ok(env.into_iter().collect())
+}
+
+/// Returns the variables of a command that hold no secrets: those that were granted, and its own over them.
+fn plain_environment(attempt: &Attempt, files: &Files, command: &Command) -> Result<BTreeMap<String, String>, CallError> {
     let mut env = files.env.clone();
     for (name, value) in &command.env {
         let granted = attempt.capabilities.iter().any(|capability| matches!(capability, Capability::Env(granted) if granted == name));
@@ -196,8 +230,7 @@ fn environment(attempt: &Attempt, files: &Files, command: &Command) -> Result<Ve
         }
         env.insert(name.clone(), value.clone());
     }
-    env.extend(secrets(attempt, command)?);
-    Ok(env.into_iter().collect())
+    Ok(env)
 }
 
 /// Returns the variables of a command that hold secrets, each granted to it by name.

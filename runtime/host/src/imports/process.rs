@@ -1,14 +1,17 @@
 //! `process`: commands on the host machine, each compared with the grants, each held by `relrun-confine`.
 
-use super::{Secret, command, span};
+use super::command::{self, Prepared};
+use super::{Secret, span};
 use crate::attempt::Attempt;
 use crate::bindings::process;
 use crate::bindings::types::Error;
 use crate::error::CallError;
+use crate::remotes::POLITE;
 use crate::state::{State, Ways};
 use crate::stop::StopSignal;
 use crate::veil::Veil;
-use crate::words::{Stream, Words};
+use crate::words::{Lines, Words};
+use crate::{LineSource, remotes};
 use relrun_confine::ConfineError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,8 +20,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tracing::Instrument;
 use wasmtime::component::Resource;
 
-/// How long a command has between the polite signal and the end, when its step must stop.
-const POLITE: Duration = Duration::from_secs(2);
+/// What `ssh` itself ends with, where it could not do what it was to.
+const LOST: i32 = 255;
 /// The most that one `read` gives.
 const PIECE: u32 = 1 << 20;
 
@@ -48,6 +51,10 @@ pub struct Child {
     program: String,
     /// Of both streams, where the command was handed a secret, which it may print.
     veils: Option<[Veil; 2]>,
+    /// The host that it runs on, before each line of its words; empty where that is this machine.
+    prefix: String,
+    /// It itself, where it runs behind SSH and `child` is no more than the way there.
+    remote: Option<remotes::Remote>,
     _running: Running,
 }
 
@@ -73,11 +80,18 @@ pub(super) async fn start(attempt: &Attempt, ways: &Ways, command: Command) -> R
     let files = attempt.files("run")?;
     let launcher = ways.launcher.as_ref();
     let launcher = launcher.ok_or_else(|| CallError::permanent("this program was set up without a way to run commands"))?;
-    let (spec, is_secret) = command::prepare(attempt, files, &command, ways.commands.as_deref()).await?;
-    let start = async { launcher.spawn(&spec).await.map_err(|error| refused(&error)) };
+    let Prepared { spec, is_secret, remote } = command::prepare(attempt, files, &command, ways.commands.as_deref()).await?;
+    let start = async {
+        launcher.spawn(&spec).await.map_err(|error| {
+            // It never came to the host.
+            remote.as_ref().inspect(|remote| remote.has_ended());
+            refused(&error)
+        })
+    };
     let child = attempt.stop.race(start).await?;
     let veils = is_secret.then(|| [Veil::new(&attempt.masker), Veil::new(&attempt.masker)]);
-    Ok(Child { child, program: command.program, veils, _running: Running::new(&files.commands) })
+    let prefix = command.host.map(|host| format!("{host}: ")).unwrap_or_default();
+    Ok(Child { child, program: command.program, veils, prefix, remote, _running: Running::new(&files.commands) })
 }
 
 /// Says an error of the confinement to the plugin.
@@ -118,34 +132,46 @@ impl Child {
     }
 
     /// Waits for the end, what nobody read going to the log. Told to stop, it is ended first.
-    pub(super) async fn finish(&mut self, words: &Words, stop: &StopSignal) -> Result<i32, CallError> {
+    pub(super) async fn finish(&mut self, words: &Arc<Words>, stop: &StopSignal) -> Result<i32, CallError> {
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
+        let lines = |source| Lines::new(words, source, self.prefix.clone());
+        let (out_lines, err_lines) = (lines(LineSource::Stdout), lines(LineSource::Stderr));
         let work = async {
-            let say = async { tokio::try_join!(say(out, words, Stream::CommandOut), say(err, words, Stream::CommandErr)).map(drop) };
+            let say = async { tokio::try_join!(say(out, out_lines), say(err, err_lines)).map(drop) };
             let wait = async { self.child.wait().await.map_err(|error| refused(&error)) };
             // A pipe ends when the whole tree has; a failed pipe must not leave a command behind that nobody waits for.
             let ((), exit) = tokio::try_join!(say, wait)?;
             Ok(exit.code())
         };
         let ended = stop.race(work).await;
-        if ended.is_err() {
-            // How it ended then is of no interest.
-            let _ = self.child.kill(POLITE).await;
+        match (&ended, &self.remote) {
+            (Ok(LOST), Some(remote)) if remote.was_lost().await => {
+                return Err(CallError::Told(Error::Transient(format!("{}: the connection was lost", remote.host()))));
+            }
+            (Ok(_), Some(remote)) => remote.has_ended(),
+            (Ok(_), None) => {}
+            (Err(_), _) => self.kill(POLITE).await,
         }
-        words.flush_stream(Stream::CommandOut);
-        words.flush_stream(Stream::CommandErr);
         ended
+    }
+
+    /// Ends it, here and on its host. How it ended then is of no interest; `wait` says it.
+    async fn kill(&mut self, polite: Duration) {
+        let _ = self.child.kill(polite).await;
+        if let Some(remote) = &self.remote {
+            remote.end(polite).await;
+        }
     }
 }
 
 /// Puts what a command writes into the log, until it writes no more.
-async fn say(pipe: Option<impl AsyncRead + Unpin>, words: &Words, stream: Stream) -> Result<(), CallError> {
+async fn say(pipe: Option<impl AsyncRead + Unpin>, mut lines: Lines) -> Result<(), CallError> {
     let Some(mut pipe) = pipe else { return Ok(()) };
     let mut bytes = vec![0; 16 << 10];
     loop {
         match pipe.read(&mut bytes).await {
             Ok(0) => return Ok(()),
-            Ok(length) => words.chunk(stream, &bytes[..length]).map_err(|error| CallError::Ended(error.into()))?,
+            Ok(length) => lines.chunk(&bytes[..length]).map_err(|error| CallError::Ended(error.into()))?,
             Err(error) => return Err(CallError::permanent(format!("failed to read what the command writes: {error}"))),
         }
     }
@@ -217,13 +243,15 @@ impl process::HostChild for State {
     }
 
     async fn kill(&mut self, child: Resource<Child>) -> wasmtime::Result<()> {
-        // How it ended then is of no interest; `wait` says it.
-        let _ = self.table.get_mut(&child)?.child.kill(Duration::ZERO).instrument(span("process.kill")).await;
+        self.table.get_mut(&child)?.kill(Duration::ZERO).instrument(span("process.kill")).await;
         Ok(())
     }
 
     async fn drop(&mut self, child: Resource<Child>) -> wasmtime::Result<()> {
-        self.table.delete(child)?;
+        let mut child = self.table.delete(child)?;
+        if child.remote.is_some() {
+            child.kill(Duration::ZERO).await;
+        }
         Ok(())
     }
 }

@@ -50,50 +50,50 @@ impl From<Found> for Entry {
 #[async_trait::async_trait]
 impl Place for Remote {
     async fn upload(&self, blobs: Arc<dyn BlobStore>, digest: Digest, path: String) -> Result<Option<String>, CallError> {
-        let sent = self.0.upload(blobs, digest, absolute(&path)?).await?;
+        let sent = self.0.watched(self.0.upload(blobs, digest, absolute(&path)?)).await?;
         let (files, bytes, linked) = (sent.files, size(sent.bytes), sent.linked);
         Ok(Some(format!("sent {files} files ({bytes}), {linked} were there, {} over the wire", size(sent.wire))))
     }
 
     async fn fetch(&self, blobs: Arc<dyn BlobStore>, path: String, without: Vec<String>) -> Result<Digest, CallError> {
-        Ok(self.0.fetch(blobs, absolute(&path)?, &without).await?)
+        Ok(self.0.watched(self.0.fetch(blobs, absolute(&path)?, &without)).await?)
     }
 
     async fn read_dir(&self, path: String) -> Result<Vec<Entry>, CallError> {
-        Ok(self.0.read_dir(absolute(&path)?).await?.into_iter().map(Entry::from).collect())
+        Ok(self.0.watched(self.0.read_dir(absolute(&path)?)).await?.into_iter().map(Entry::from).collect())
     }
 
     async fn stat(&self, path: String) -> Result<Option<Entry>, CallError> {
-        Ok(self.0.stat(absolute(&path)?).await?.map(Entry::from))
+        Ok(self.0.watched(self.0.stat(absolute(&path)?)).await?.map(Entry::from))
     }
 
     async fn make_dir(&self, path: String) -> Result<(), CallError> {
-        Ok(self.0.make_dir(absolute(&path)?).await?)
+        Ok(self.0.watched(self.0.make_dir(absolute(&path)?)).await?)
     }
 
     async fn symlink(&self, target: String, path: String) -> Result<(), CallError> {
-        Ok(self.0.symlink(&target, absolute(&path)?).await?)
+        Ok(self.0.watched(self.0.symlink(&target, absolute(&path)?)).await?)
     }
 
     async fn rename(&self, old: String, new: String) -> Result<(), CallError> {
-        Ok(self.0.rename(absolute(&old)?, absolute(&new)?).await?)
+        Ok(self.0.watched(self.0.rename(absolute(&old)?, absolute(&new)?)).await?)
     }
 
     async fn read_file(&self, path: String) -> Result<Vec<u8>, CallError> {
-        Ok(self.0.read_file(absolute(&path)?, LONGEST_FILE).await?)
+        Ok(self.0.watched(self.0.read_file(absolute(&path)?, LONGEST_FILE)).await?)
     }
 
     async fn write_file(&self, path: String, data: Vec<u8>, existing: Existing) -> Result<(), CallError> {
         let path = absolute(&path)?;
         let written = match existing {
-            Existing::Replaced => self.0.write_file(path, &data).await,
-            Existing::Kept => self.0.write_new_file(path, &data).await,
+            Existing::Replaced => self.0.watched(self.0.write_file(path, &data)).await,
+            Existing::Kept => self.0.watched(self.0.write_new_file(path, &data)).await,
         };
         Ok(written?)
     }
 
     async fn remove(&self, path: String) -> Result<(), CallError> {
-        Ok(self.0.remove(absolute(&path)?).await?)
+        Ok(self.0.watched(self.0.remove(absolute(&path)?)).await?)
     }
 }
 
