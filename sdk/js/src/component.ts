@@ -9,11 +9,12 @@ import type { Change, Plugin } from "./plugin.ts";
 import { install } from "./polyfills.ts";
 import { clean } from "./text.ts";
 
-use(componentHost);
 install(globalThis as unknown as Record<string, unknown>);
 
 /** Runs an operation; what it throws becomes the error case that the host reads. */
 function answered<T>(call: () => T): T {
+  // Not before: while the component is built there is no host, and a call would end the build with nothing that an author could read.
+  use(componentHost);
   let failed: { tag: string; val?: string };
   try {
     return operations.guarded(call);
@@ -42,8 +43,10 @@ export function exported(plugin: Plugin): { step: object; adoption: object } {
   if (typeof plugin !== "object" || plugin === null || typeof plugin.apply !== "function") {
     throw new TypeError("the entry module has no plugin: write `export default definePlugin({ … })`");
   }
+  // What cannot be described fails the build, not the first release.
+  const known = operations.describe(plugin);
   const step = {
-    describe: () => operations.describe(plugin),
+    describe: () => known,
     resolve: (config: string) => {
       const { kind, idempotent, requests } = answered(() => operations.resolve(plugin, config));
       return { kind, idempotent, requests: requests.map((need) => ({ capability: clean(need.capability), reason: clean(need.reason) })) };

@@ -157,6 +157,11 @@ export function current(): Host {
   return host;
 }
 
+/** Returns whether there is one. */
+export function isHere(): boolean {
+  return host !== undefined;
+}
+
 /** Makes a host the current one. */
 export function use(next: Host): void {
   host = next;

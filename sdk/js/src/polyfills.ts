@@ -1,6 +1,6 @@
 /** What QuickJS lacks, so that one source runs on both engines: `console`, which writes to relrun's log on both, `TextEncoder` and `TextDecoder`. */
 
-import { current, type Level } from "./host.ts";
+import { current, isHere, type Level } from "./host.ts";
 import { decode, encode } from "./text.ts";
 
 type Globals = Record<string, unknown>;
@@ -16,7 +16,10 @@ function shown(value: unknown): string {
 }
 
 function writer(level: Level): (...values: unknown[]) => void {
-  return (...values) => current().log(level, values.map(shown).join(" "));
+  // A package may write something while the component is built, where nobody reads it.
+  return (...values) => {
+    if (isHere()) current().log(level, values.map(shown).join(" "));
+  };
 }
 
 class Encoder {

@@ -129,7 +129,9 @@ _current: list[Host] = []
 def current() -> Host:
     """Returns the host of this component or this test."""
     if not _current:
-        raise RuntimeError("there is no host here: in a test, make a relrun_sdk.testing.Fake() first")
+        raise RuntimeError(
+            "there is no host here: in a test, make a relrun_sdk.testing.Fake() first; while a component is built, none can be called"
+        )
     return _current[-1]
 
 

@@ -17,10 +17,13 @@ from .plugin import Change, Drifted, Health, Intact, exported
 
 T = TypeVar("T")
 
+# While the component is built there is no host: a call would end the build with nothing that an author could read.
+_plugin = exported()()
+# What cannot be described fails the build, not the first release.
+_known = _operations.describe(_plugin)
+
 _host.use(ComponentHost())
 log.listen()
-
-_plugin = exported()()
 
 
 def _answered(call: Callable[[], T]) -> T:
@@ -56,8 +59,7 @@ class Step:
     """The interface `step`."""
 
     def describe(self) -> types.Description:
-        known = _operations.describe(_plugin)
-        return types.Description(known.name, known.version, known.summary, known.config_schema, known.outputs_schema)
+        return types.Description(_known.name, _known.version, _known.summary, _known.config_schema, _known.outputs_schema)
 
     def resolve(self, config: str) -> types.Needs:
         needs = _answered(lambda: _operations.resolve(_plugin, config))

@@ -138,6 +138,9 @@ def _cause(raised: BaseException) -> Error | None:
 
 
 def _text(raised: BaseException) -> str:
+    if isinstance(raised, OSError) and raised.strerror and raised.filename is not None:
+        # WASI's error numbers are not those that a person knows.
+        return f"{raised.filename}: {raised.strerror}"
     try:
         return str(raised) or type(raised).__name__
     except Exception:  # a plugin's own __str__ may fail too

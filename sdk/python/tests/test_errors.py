@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unittest
+from pathlib import Path
 
 from relrun_sdk import Cancelled, Denied, Invalid, Missing, Permanent, TimedOut, errors
 
@@ -20,6 +21,11 @@ class ErrorsTest(unittest.TestCase):
         for raised, kind in same.items():
             with self.subTest(kind=kind):
                 self.assertIs(type(errors.of(raised)), kind)
+
+    def test_a_missing_file_is_told_by_its_name(self) -> None:
+        with self.assertRaises(FileNotFoundError) as caught:
+            Path("/none/of/these").read_text()
+        self.assertEqual(errors.of(caught.exception), Missing("/none/of/these: No such file or directory"))
 
     def test_a_mistake_of_the_plugin_names_its_place(self) -> None:
         try:
