@@ -1,7 +1,7 @@
 /* The relrun SDK for step plugins in C.
  *
- * A plugin is one call of RELRUN_PLUGIN with functions for its operations. All memory that the SDK hands out lives until the operation ends: nothing is
- * freed by hand, and every handle that is still open is closed then. Errors are values: RR_TRY hands one on.
+ * A plugin is one call of RELRUN_PLUGIN with functions for its operations. All memory that the SDK hands out lives until the operation
+ * ends: nothing is freed by hand, and every handle that is still open is closed then. Errors are values: RR_TRY hands one on.
  *
  * Texts that a function takes are C strings in UTF-8; texts that it gives are an rr_text, which is followed by a NUL too. */
 #ifndef RELRUN_H
@@ -111,11 +111,11 @@ rr_error rr_errno(const char *format, ...) RR_PRINTF(1, 2);
 /* The kind's name in the plugin world: "timed-out". */
 const char *rr_kind_name(rr_kind kind);
 /* Returns from the function where this failed. */
-#define RR_TRY(call)                           \
-    do {                                       \
-        rr_error rr_tried = (call);            \
-        if (rr_tried.kind != RR_OK)            \
-            return rr_tried;                   \
+#define RR_TRY(call)                \
+    do {                            \
+        rr_error rr_tried = (call); \
+        if (rr_tried.kind != RR_OK) \
+            return rr_tried;        \
     } while (0)
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------------------- */
@@ -258,7 +258,8 @@ typedef struct rr_recovery {
 /* Whether what a receipt names still stands; what differs is said with rr_change. */
 typedef enum rr_health { RR_INTACT, RR_DRIFTED, RR_GONE } rr_health;
 
-/* A plugin. Only name, version, summary and apply must be set; the config is a struct of the shape, or a const rr_json * where there is a schema.
+/* A plugin. Only name, version, summary and apply must be set; the config is a struct of the shape, or a const rr_json * where there is a
+ * schema.
  *
  * resolve  says what the config needs, and reaches nothing; by default nothing, and the step is pure.
  * plan     says what apply would change, and changes nothing.
@@ -456,7 +457,8 @@ typedef struct rr_part {
     rr_text host;
     rr_error error;
 } rr_part;
-/* Does things on several hosts at once: a host's part in order, up to what fails first. At most so many hosts at once; 0 leaves it to relrun. */
+/* Does things on several hosts at once: a host's part in order, up to what fails first. At most so many hosts at once; 0 leaves it to
+ * relrun. */
 RR_CHECKED rr_error rr_round(uint32_t parallel, const rr_deed *deeds, size_t count, const rr_part **parts, size_t *part_count);
 
 /* This ledger's mark, as JSON, to stand on an object. The one that was found there, or NULL, is compared with it. */

@@ -300,11 +300,11 @@ void rr_child_close(rr_child *child) {
 
 /* ---- hosts ------------------------------------------------------------------------------------------------------------------- */
 
-#define CHANGE(call, ...)             \
-    do {                              \
+#define CHANGE(call, ...)              \
+    do {                               \
         RR_TRY(RR_CHECK(__VA_ARGS__)); \
-        RR_TRY(rr_guard_mutation());  \
-        return call;                  \
+        RR_TRY(rr_guard_mutation());   \
+        return call;                   \
     } while (0)
 
 rr_error rr_upload(const char *host, const char *digest, const char *path) {

@@ -69,9 +69,9 @@ rr_error rr_host_checkpoint(rr_text state) {
         call(&text);          \
         return to_text(text); \
     }
-#define FACT_IF(name, call)                  \
-    rr_text name(void) {                     \
-        string text = {0};                   \
+#define FACT_IF(name, call)                 \
+    rr_text name(void) {                    \
+        string text = {0};                  \
         return optional(call(&text), text); \
     }
 

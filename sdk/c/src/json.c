@@ -269,7 +269,7 @@ static void write_value(rr_builder *out, const rr_json *value) {
     case RR_ARRAY:
     case RR_OBJECT:
         rr_add_str(out, value->type == RR_ARRAY ? "[" : "{");
-        RR_EACH(item, value) {
+        RR_EACH (item, value) {
             if (item != value->first)
                 rr_add_str(out, ",");
             if (value->type == RR_OBJECT) {
@@ -292,7 +292,7 @@ rr_text rr_json_write(const rr_json *value) {
 const rr_json *rr_get(const rr_json *object, const char *name) {
     if (!object || object->type != RR_OBJECT)
         return NULL;
-    RR_EACH(item, object)
+    RR_EACH (item, object)
         if (rr_is(item->key, name))
             return item;
     return NULL;
@@ -357,7 +357,7 @@ rr_json *rr_json_copy(const rr_json *value) {
     rr_json *copy = make(value->type);
     copy->truth = value->truth;
     copy->text = value->text;
-    RR_EACH(item, value) {
+    RR_EACH (item, value) {
         rr_json *inner = rr_json_copy(item);
         inner->key = item->key;
         rr_push(copy, inner);

@@ -1,5 +1,5 @@
-/* The operations between the world's JSON texts and a plugin's functions. They know no host, so that a component and native tests run the same
- * code. */
+/* The operations between the world's JSON texts and a plugin's functions. They know no host, so that a component and native tests run the
+ * same code. */
 #include "host.h"
 
 #include <string.h>

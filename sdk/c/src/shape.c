@@ -55,7 +55,7 @@ static rr_error read_texts(const rr_json *value, rr_texts *into, const char *pat
         return unfit(path, "a list of texts");
     rr_text *items = RR_NEW(rr_text, value->count);
     size_t count = 0;
-    RR_EACH(item, value) {
+    RR_EACH (item, value) {
         if (item->type != RR_STRING)
             return unfit(path, "a list of texts");
         items[count++] = item->text;
@@ -69,7 +69,7 @@ static rr_error read_pairs(const rr_json *value, rr_pairs *into, const char *pat
         return unfit(path, "names and texts");
     rr_pair *items = RR_NEW(rr_pair, value->count);
     size_t count = 0;
-    RR_EACH(item, value) {
+    RR_EACH (item, value) {
         if (item->type != RR_STRING)
             return unfit(path, "names and texts");
         items[count++] = (rr_pair){.name = item->key, .value = item->text};
@@ -83,7 +83,7 @@ static rr_error read_list(const rr_field *field, const rr_json *value, bool clos
         return unfit(path, "a list");
     char *items = rr_alloc(field->shape->size * (value->count ? value->count : 1));
     size_t count = 0;
-    RR_EACH(item, value) {
+    RR_EACH (item, value) {
         const char *here = rr_format("%s[%zu]", path, count).data;
         RR_TRY(read_object(field->shape, item, closed, items + field->shape->size * count, here));
         count++;
@@ -138,7 +138,7 @@ static void empty(const rr_field *field, void *into) {
 static rr_error read_object(const rr_shape *shape, const rr_json *value, bool closed, void *into, const char *path) {
     if (!value || value->type != RR_OBJECT)
         return unfit(path, "an object");
-    RR_EACH(item, value)
+    RR_EACH (item, value)
         if (closed && !known(shape, item->key))
             return rr_fail(RR_INVALID, "%s: unknown field \"%s\"", path, item->key.data);
     for (size_t i = 0; i < shape->count; i++) {

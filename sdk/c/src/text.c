@@ -169,7 +169,6 @@ rr_error rr_errno(const char *format, ...) {
 }
 
 const char *rr_kind_name(rr_kind kind) {
-    static const char *const names[] = {"ok",        "invalid",   "denied",    "missing", "timed-out",
-                                        "cancelled", "transient", "permanent", "other"};
+    static const char *const names[] = {"ok", "invalid", "denied", "missing", "timed-out", "cancelled", "transient", "permanent", "other"};
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "other";
 }

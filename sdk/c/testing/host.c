@@ -28,8 +28,8 @@ typedef struct list {
 
 typedef struct opened {
     rr_handle_kind kind;
-    size_t what;        /* the secret, the answer or the command */
-    size_t at[2];       /* how much is read of each stream */
+    size_t what;  /* the secret, the answer or the command */
+    size_t at[2]; /* how much is read of each stream */
 } opened;
 
 static struct {

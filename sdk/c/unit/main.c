@@ -157,8 +157,9 @@ static void the_schema_says_what_the_fields_say(void) {
 static void a_shape_is_written_as_it_is_read(void) {
     rr_json *value = NULL;
     struct config config;
-    const char *text = "{\"part\":[{\"name\":\"\xC3\xA4\",\"size\":-1}],\"mode\":\"slow\",\"host\":\"h\",\"early\":true,\"words\":[\"x\",\"\"],"
-                       "\"env\":{\"A\":\"1\"},\"ratio\":0.5,\"any\":[null,{\"n\":1e400}]}";
+    const char *text =
+        "{\"part\":[{\"name\":\"\xC3\xA4\",\"size\":-1}],\"mode\":\"slow\",\"host\":\"h\",\"early\":true,\"words\":[\"x\",\"\"],"
+        "\"env\":{\"A\":\"1\"},\"ratio\":0.5,\"any\":[null,{\"n\":1e400}]}";
     RT_OK(rr_json_read(rr_str(text), &value));
     RT_OK(rr_shape_read(&shape, value, true, &config));
     RT_CHECK(config.words.count == 2 && config.ratio == 0.5 && config.early);
@@ -167,12 +168,46 @@ static void a_shape_is_written_as_it_is_read(void) {
 
 static void json_is_read_and_written_exactly(void) {
     static const char *const same[] = {
-        "null", "true", "false", "0", "-1.5e+3", "\"\"", "[]", "{}", "12345678901234567890.125", "[1,[2,{\"a\":[]}]]",
-        "\"\\\"\\\\\\n\\u0001\"", "\"\xF0\x9F\x98\x80\"", "{\"\":{\"\":null}}",
+        "null",
+        "true",
+        "false",
+        "0",
+        "-1.5e+3",
+        "\"\"",
+        "[]",
+        "{}",
+        "12345678901234567890.125",
+        "[1,[2,{\"a\":[]}]]",
+        "\"\\\"\\\\\\n\\u0001\"",
+        "\"\xF0\x9F\x98\x80\"",
+        "{\"\":{\"\":null}}",
     };
     static const char *const wrong[] = {
-        "", "nul", "01", "1.", ".5", "1e", "+1", "[1,]", "{\"a\":1,}", "{a:1}", "\"\\x\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\n\"", "[", "{\"a\"}",
-        "1 2", "\"", "\"\\", "\"\\u12\"", "\xFF", "\"\xC0\x80\"", "tru", "-", "'a'",
+        "",
+        "nul",
+        "01",
+        "1.",
+        ".5",
+        "1e",
+        "+1",
+        "[1,]",
+        "{\"a\":1,}",
+        "{a:1}",
+        "\"\\x\"",
+        "\"\\ud800\"",
+        "\"\\ud800\\u0041\"",
+        "\"\n\"",
+        "[",
+        "{\"a\"}",
+        "1 2",
+        "\"",
+        "\"\\",
+        "\"\\u12\"",
+        "\xFF",
+        "\"\xC0\x80\"",
+        "tru",
+        "-",
+        "'a'",
     };
     rr_json *value = NULL;
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {

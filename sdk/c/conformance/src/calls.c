@@ -35,7 +35,7 @@ static const char *at(const rr_json *list, int place) {
 static rr_pairs headers(const rr_json *list) {
     rr_pair *items = RR_NEW(rr_pair, (list ? list->count : 0) + 1);
     size_t count = 0;
-    RR_EACH(header, list)
+    RR_EACH (header, list)
         items[count++] = (rr_pair){.name = rr_str(at(header, 0)), .value = rr_str(at(header, 1))};
     return (rr_pairs){.items = items, .count = count};
 }
@@ -113,7 +113,7 @@ static rr_error http(const rr_json *action, bool cluster, rr_json **entry) {
 static const char *const *words(const rr_json *list) {
     const char **items = RR_NEW(const char *, (list ? list->count : 0) + 1);
     size_t count = 0;
-    RR_EACH(item, list)
+    RR_EACH (item, list)
         items[count++] = rr_as_text(item).data;
     return items;
 }
@@ -165,7 +165,7 @@ static rr_error command(const rr_json *action, bool spawned, rr_json **entry) {
                        .dir = optional(action, "dir"),
                        .env = {.items = variables},
                        .on_host = optional(action, "on-host")};
-    RR_EACH(item, env)
+    RR_EACH (item, env)
         variables[made.env.count++] = (rr_pair){.name = item->key, .value = rr_as_text(item)};
     if (variable) {
         RR_TRY(rr_secret_get(at(variable, 1), &pair.secret));

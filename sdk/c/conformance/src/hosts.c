@@ -51,7 +51,7 @@ static rr_bytes bytes_of(const rr_json *action) {
 static const char *const *texts(const rr_json *list) {
     const char **items = RR_NEW(const char *, (list ? list->count : 0) + 1);
     size_t count = 0;
-    RR_EACH(item, list)
+    RR_EACH (item, list)
         items[count++] = rr_as_text(item).data;
     return items;
 }
@@ -61,10 +61,14 @@ static const struct {
     rr_doing doing;
     const char *first, *second;
 } doings[] = {
-    {"claim", RR_DO_CLAIM, "dir", NULL},        {"disclaim", RR_DO_DISCLAIM, "dir", NULL},
-    {"make-dir", RR_DO_MAKE_DIR, "path", NULL}, {"upload", RR_DO_UPLOAD, "digest", "path"},
-    {"symlink", RR_DO_SYMLINK, "target", "path"}, {"rename", RR_DO_RENAME, "old", "new"},
-    {"write-file", RR_DO_WRITE_FILE, "path", NULL}, {"remove", RR_DO_REMOVE, "path", NULL},
+    {"claim", RR_DO_CLAIM, "dir", NULL},
+    {"disclaim", RR_DO_DISCLAIM, "dir", NULL},
+    {"make-dir", RR_DO_MAKE_DIR, "path", NULL},
+    {"upload", RR_DO_UPLOAD, "digest", "path"},
+    {"symlink", RR_DO_SYMLINK, "target", "path"},
+    {"rename", RR_DO_RENAME, "old", "new"},
+    {"write-file", RR_DO_WRITE_FILE, "path", NULL},
+    {"remove", RR_DO_REMOVE, "path", NULL},
     {"run", RR_DO_RUN, NULL, NULL},
 };
 
@@ -90,7 +94,7 @@ static rr_error do_round(const rr_json *action, rr_json **entry) {
     rr_deed *deeds = RR_NEW(rr_deed, (list ? list->count : 0) + 1);
     size_t count = 0, part_count = 0;
     const rr_part *parts = NULL;
-    RR_EACH(deed, list)
+    RR_EACH (deed, list)
         RR_TRY(deed_of(deed, &deeds[count++]));
     RR_TRY(rr_round((uint32_t)rr_as_integer(rr_get(action, "parallel"), 0), deeds, count, &parts, &part_count));
     *entry = rr_array();

@@ -10,7 +10,7 @@ static rr_error resolve(const void *config, rr_needs *needs) {
         rr_effect(needs);
     if (!idempotent || rr_as_bool(idempotent))
         rr_idempotent(needs);
-    RR_EACH(need, asked)
+    RR_EACH (need, asked)
         rr_need(needs, rr_as_text(need), "the script asks for it");
     return rr_ok();
 }
@@ -19,7 +19,7 @@ static rr_error resolve(const void *config, rr_needs *needs) {
 static rr_error run(const rr_json *script, const rr_json *given, rr_json **transcript) {
     *transcript = rr_array();
     const rr_json *actions = rr_get(script, "do");
-    RR_EACH(action, actions) {
+    RR_EACH (action, actions) {
         rr_json *entry = NULL;
         RR_TRY(perform(action, given, &entry));
         rr_push(*transcript, entry ? entry : rr_null());
@@ -44,7 +44,7 @@ static rr_error apply(const void *config, rr_outcome *outcome) {
 
 static void say_changes(const rr_json *script, const rr_json *transcript, rr_changes *changes) {
     const rr_json *said = rr_get(script, "changes");
-    RR_EACH(change, said)
+    RR_EACH (change, said)
         rr_change(changes, rr_as_text(rr_get(change, "summary")), optional(change, "detail"));
     rr_change(changes, rr_str("transcript"), rr_json_write(transcript).data);
 }

@@ -1,7 +1,7 @@
 /* checksums: a relrun step plugin that writes the SHA-256 checksums of a tree.
  *
- * Without a root it is pure: it reads /in/INPUT, and writes /out/checksums/SHA256SUMS. With a root it is an effect: it writes SHA256SUMS beside the
- * files on each of the environment's hosts, and verify tells what differs from it later. */
+ * Without a root it is pure: it reads /in/INPUT, and writes /out/checksums/SHA256SUMS. With a root it is an effect: it writes SHA256SUMS
+ * beside the files on each of the environment's hosts, and verify tells what differs from it later. */
 #include "sums.h"
 
 #include <stdio.h>
@@ -22,8 +22,7 @@ struct config {
 static const rr_field config_fields[] = {
     RR_TEXT(struct config, input, "input", .doc = "Which of the step's inputs is read, where there is no root", .fallback = "\"work\"",
             .pattern = "^[^/.][^/]*$"),
-    RR_TEXT(struct config, root, "root", .doc = "The directory on each host that is read, and that gets the checksums",
-            .pattern = "^/"),
+    RR_TEXT(struct config, root, "root", .doc = "The directory on each host that is read, and that gets the checksums", .pattern = "^/"),
 };
 static const rr_shape config_shape = RR_SHAPE(struct config, config_fields);
 
@@ -35,7 +34,8 @@ struct outputs {
 static const rr_field output_fields[] = {
     RR_INTEGER(struct outputs, files, "files", .doc = "How many files there are", .required = true),
     RR_INTEGER(struct outputs, bytes, "bytes", .doc = "How long they are, all together", .required = true),
-    RR_TEXT(struct outputs, digest, "digest", .doc = "The SHA-256 of the checksums; of the first host, where there are several", .required = true),
+    RR_TEXT(struct outputs, digest, "digest", .doc = "The SHA-256 of the checksums; of the first host, where there are several",
+            .required = true),
 };
 static const rr_shape output_shape = RR_SHAPE(struct outputs, output_fields);
 
@@ -240,6 +240,7 @@ static rr_error destroy(const void *settings, const rr_json *receipt, rr_outcome
     return all_back(settings, receipt, true);
 }
 
-RELRUN_PLUGIN(.name = "checksums", .version = "0.1.0", .summary = "Writes the SHA-256 checksums of a tree, and tells what differs from them",
-              .config = &config_shape, .outputs = &output_shape, .resolve = resolve, .plan = plan, .apply = apply, .verify = verify,
-              .undo = undo, .destroy = destroy);
+RELRUN_PLUGIN(.name = "checksums", .version = "0.1.0",
+              .summary = "Writes the SHA-256 checksums of a tree, and tells what differs from them", .config = &config_shape,
+              .outputs = &output_shape, .resolve = resolve, .plan = plan, .apply = apply, .verify = verify, .undo = undo,
+              .destroy = destroy);

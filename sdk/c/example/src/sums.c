@@ -151,7 +151,8 @@ rr_error sums_of_host(const char *host, const char *dir, struct sums *sums) {
 
 /* ---- as text ----------------------------------------------------------------------------------------------------------------- */
 
-/* A path as sha256sum writes it: where it holds a backslash or the end of a line, these are escaped, and the line begins with a backslash. */
+/* A path as sha256sum writes it: where it holds a backslash or the end of a line, these are escaped, and the line begins with a backslash.
+ */
 static const char *line_of(const struct sum *sum) {
     if (!strpbrk(sum->path.data, "\\\n\r"))
         return rr_format("%s  %s\n", sum->digest.data, sum->path.data).data;

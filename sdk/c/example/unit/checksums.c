@@ -29,22 +29,22 @@ static void put(const char *path, const char *text) {
 static void an_input_is_written_as_sha256sum_does(void) {
     rr_outcome outcome;
     char line[256] = "";
-    mkdir("build/in/work", 0777);
-    mkdir("build/in/work/b", 0777);
-    put("build/in/work/b/x", "abc");
-    put("build/in/work/a", "");
-    put("build/in/work/" SUMS_NAME, "old");
+    mkdir(IN "/work", 0777);
+    mkdir(IN "/work/b", 0777);
+    put(IN "/work/b/x", "abc");
+    put(IN "/work/a", "");
+    put(IN "/work/" SUMS_NAME, "old");
     RT_OK(rt_apply("{}", &outcome));
     RT_SAME(outcome.summary.data, "wrote the checksums of 2 files");
     RT_CHECK(rr_as_integer(rr_get(outcome.outputs, "bytes"), -1) == 3 && !outcome.receipt);
-    FILE *file = fopen("build/out/" SUMS_NAME, "rb");
+    FILE *file = fopen(OUT "/" SUMS_NAME, "rb");
     RT_CHECK(file && fgets(line, sizeof line, file));
     RT_SAME(line, EMPTY "  a\n");
     RT_CHECK(file && fgets(line, sizeof line, file));
     RT_SAME(line, ABC "  b/x\n");
     if (file)
         fclose(file);
-    RT_FAILS(rt_apply("{\"input\": \"none\"}", &outcome), RR_MISSING, "list build/in/none");
+    RT_FAILS(rt_apply("{\"input\": \"none\"}", &outcome), RR_MISSING, "list " IN "/none");
 }
 
 static void odd_names_are_escaped_and_read_back(void) {
@@ -89,7 +89,8 @@ static void drift_is_told_by_the_file(void) {
     RT_OK(rr_remove("web2", "/srv/index.html"));
     RT_OK(rt_verify(CONFIG, receipt, &health, &changes));
     RT_CHECK(health == RR_DRIFTED);
-    RT_SAME(changes, "web1: css/a.css was changed\nexpected " EMPTY "\nfound    " ABC "\nweb1: evil.js was added\nweb2: index.html is gone\n");
+    RT_SAME(changes,
+            "web1: css/a.css was changed\nexpected " EMPTY "\nfound    " ABC "\nweb1: evil.js was added\nweb2: index.html is gone\n");
     rt_put("web1", "/srv/" SUMS_NAME, "forged");
     RT_OK(rt_verify(CONFIG, receipt, &health, &changes));
     RT_SAME(changes, "web1: SHA256SUMS itself was changed\nweb2: index.html is gone\n");

@@ -12,7 +12,7 @@ static void it_greets(void) {
     RT_SAME(rt_lines(), "info: greeting World\n");
 
     char text[64] = "";
-    FILE *file = fopen("build/greeting/index.txt", "rb");
+    FILE *file = fopen(OUT "/index.txt", "rb");
     RT_CHECK(file && fgets(text, sizeof text, file));
     RT_SAME(text, "Hello World!\n");
     if (file)
