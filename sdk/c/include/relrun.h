@@ -74,6 +74,16 @@ rr_text rr_str(const char *text);
 rr_text rr_copy(const void *data, size_t len);
 /* A text as printf makes it. */
 rr_text rr_format(const char *format, ...) RR_PRINTF(1, 2);
+/* A text, or some bytes, that are put together; begin with rr_builder text = {0}. */
+typedef struct rr_builder {
+    char *data;
+    size_t len, room;
+} rr_builder;
+/* Adds some bytes, or a C string. */
+void rr_add(rr_builder *builder, const void *data, size_t len);
+void rr_add_str(rr_builder *builder, const char *text);
+/* The whole. What is added later may or may not be part of it. */
+rr_text rr_built(const rr_builder *builder);
 /* Whether a text is this C string. */
 bool rr_is(rr_text text, const char *other);
 /* Whether some bytes are UTF-8. */

@@ -21,15 +21,6 @@ rr_text rr_valid(rr_text text);
 rr_error rr_check(const char *const *texts);
 #define RR_CHECK(...) rr_check((const char *const[]){__VA_ARGS__, NULL})
 
-/* A text that is put together. */
-typedef struct rr_builder {
-    char *data;
-    size_t len, room;
-} rr_builder;
-void rr_add(rr_builder *builder, const void *data, size_t len);
-void rr_add_str(rr_builder *builder, const char *text);
-rr_text rr_built(rr_builder *builder);
-
 /* ---- operations.c ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct rr_need_item {

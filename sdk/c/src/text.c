@@ -105,7 +105,7 @@ void rr_add_str(rr_builder *builder, const char *text) {
     rr_add(builder, text, strlen(text));
 }
 
-rr_text rr_built(rr_builder *builder) {
+rr_text rr_built(const rr_builder *builder) {
     return builder->data ? (rr_text){.data = builder->data, .len = builder->len} : rr_str("");
 }
 

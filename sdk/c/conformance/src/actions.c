@@ -92,20 +92,14 @@ static rr_error read_file(const char *path, rr_json **entry) {
     FILE *file = fopen(path, "rb");
     if (!file)
         return rr_errno("read %s", path);
-    size_t room = 4096, len = 0, count;
-    char *data = rr_alloc(room);
-    while ((count = fread(data + len, 1, room - len, file)) > 0) {
-        len += count;
-        if (len == room) {
-            char *larger = rr_alloc(room * 2);
-            memcpy(larger, data, len);
-            data = larger;
-            room *= 2;
-        }
-    }
+    rr_builder all = {0};
+    char piece[4096];
+    size_t count;
+    while ((count = fread(piece, 1, sizeof piece, file)) > 0)
+        rr_add(&all, piece, count);
     bool broken = ferror(file);
     fclose(file);
-    *entry = rr_string(rr_copy(data, len));
+    *entry = rr_string(rr_built(&all));
     return broken ? rr_errno("read %s", path) : rr_ok();
 }
 

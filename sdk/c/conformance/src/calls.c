@@ -45,20 +45,13 @@ static uint32_t most(const rr_json *action) {
 }
 
 static rr_error drain_body(const rr_json *action, const rr_response *response, rr_json **body) {
-    char *all = rr_alloc(1);
-    size_t len = 0;
-    for (;;) {
-        rr_bytes piece;
+    rr_builder all = {0};
+    rr_bytes piece;
+    do {
         RR_TRY(rr_response_read(response, most(action), &piece));
-        if (!piece.len)
-            break;
-        char *larger = rr_alloc(len + piece.len + 1);
-        memcpy(larger, all, len);
-        memcpy(larger + len, piece.data, piece.len);
-        all = larger;
-        len += piece.len;
-    }
-    *body = rr_string((rr_text){.data = all, .len = len});
+        rr_add(&all, piece.data, piece.len);
+    } while (piece.len);
+    *body = rr_string(rr_built(&all));
     return rr_ok();
 }
 
@@ -119,20 +112,13 @@ static const char *const *words(const rr_json *list) {
 }
 
 static rr_error drain_child(const rr_json *action, const rr_child *child, rr_stream stream, rr_json **text) {
-    char *all = rr_alloc(1);
-    size_t len = 0;
-    for (;;) {
-        rr_bytes piece;
+    rr_builder all = {0};
+    rr_bytes piece;
+    do {
         RR_TRY(rr_child_read(child, stream, most(action), &piece));
-        if (!piece.len)
-            break;
-        char *larger = rr_alloc(len + piece.len + 1);
-        memcpy(larger, all, len);
-        memcpy(larger + len, piece.data, piece.len);
-        all = larger;
-        len += piece.len;
-    }
-    *text = rr_string((rr_text){.data = all, .len = len});
+        rr_add(&all, piece.data, piece.len);
+    } while (piece.len);
+    *text = rr_string(rr_built(&all));
     return rr_ok();
 }
 

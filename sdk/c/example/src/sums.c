@@ -171,17 +171,10 @@ static const char *line_of(const struct sum *sum) {
 }
 
 rr_text sums_text(const struct sums *sums) {
-    size_t len = 0;
-    const char **lines = RR_NEW(const char *, sums->count + 1);
+    rr_builder text = {0};
     for (size_t i = 0; i < sums->count; i++)
-        len += strlen(lines[i] = line_of(&sums->items[i]));
-    char *text = rr_alloc(len + 1), *to = text;
-    for (size_t i = 0; i < sums->count; i++) {
-        size_t one = strlen(lines[i]);
-        memcpy(to, lines[i], one);
-        to += one;
-    }
-    return (rr_text){.data = text, .len = len};
+        rr_add_str(&text, line_of(&sums->items[i]));
+    return rr_built(&text);
 }
 
 static rr_text unescaped(rr_text text) {
