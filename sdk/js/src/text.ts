@@ -5,6 +5,8 @@ import { Invalid } from "./errors.ts";
 const LONE = /[\uD800-\uDFFF]/u;
 const LONE_ALL = /[\uD800-\uDFFF]/gu;
 const PIECE = 8192;
+/** No host reads JSON that is nested deeper than a little more than this. */
+const MAX_DEPTH = 120;
 
 /** Returns a text for people, its lone surrogates replaced. */
 export function clean(text: unknown): string {
@@ -29,12 +31,24 @@ export function jsonOf(value: unknown, what: string): string {
     if (typeof one === "bigint" || typeof one === "function" || typeof one === "symbol") refuse(`a ${typeof one} is no value of JSON`);
     return one;
   };
+  if (depthOf(value, MAX_DEPTH) < 0) refuse(`it is nested deeper than ${MAX_DEPTH}, or in itself`);
   try {
     return JSON.stringify(value === undefined ? null : value, check);
   } catch (error) {
     if (error instanceof Invalid) throw error;
     return refuse(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Returns how much of a depth a value leaves, less than 0 where it is deeper: the engine's own recursion would be a trap. */
+function depthOf(value: unknown, left: number): number {
+  if (typeof value !== "object" || value === null || left < 0) return left;
+  let least = left;
+  for (const one of Object.values(value)) {
+    least = Math.min(least, depthOf(one, left - 1));
+    if (least < 0) return least;
+  }
+  return least;
 }
 
 /** Returns a text in UTF-8. Lone surrogates become U+FFFD, as `TextEncoder` has it. */

@@ -29,7 +29,10 @@ test("what is no JSON is refused", () => {
   }
   const circle: unknown[] = [];
   circle.push(circle);
-  assert.throws(() => text.jsonOf(circle, "the outputs"), Invalid);
+  assert.throws(() => text.jsonOf(circle, "the outputs"), /nested deeper than 120, or in itself/);
+  let deep: unknown = "end";
+  for (let depth = 0; depth < 100_000; depth += 1) deep = [deep];
+  assert.throws(() => text.jsonOf(deep, "the outputs"), Invalid);
   assert.equal(text.jsonOf({ a: "\\ud800 ä" }, "it"), '{"a":"\\\\ud800 ä"}');
 });
 

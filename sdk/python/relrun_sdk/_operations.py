@@ -182,10 +182,10 @@ def _unrecorded(plugin: AnyPlugin) -> NoReturn:
 def _answer(outcome: Outcome[Any, Any], where: str) -> Answer:
     _expect(outcome, Outcome, where)
     receipt = None if outcome.receipt is None else text_of(outcome.receipt, "the receipt")
-    return Answer(outcome.summary, text_of(outcome.outputs, "the outputs"), receipt)
+    return Answer(_expect(outcome.summary, str, f"the summary of {where}"), text_of(outcome.outputs, "the outputs"), receipt)
 
 
 def _expect(value: Any, kind: type[T], where: str) -> T:
     if isinstance(value, kind):
         return value
-    raise errors.Permanent(f"{where} answered with {type(value).__name__}, expected {kind.__name__}")
+    raise errors.Permanent(f"{where}: expected {kind.__name__}, found {type(value).__name__}")

@@ -13,6 +13,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union, dataclass_transform,
 
 from .errors import Invalid
 
+#: No host reads JSON that is nested deeper than a little more than this.
+MAX_DEPTH = 120
+
 Json = Any
 T = TypeVar("T")
 
@@ -283,17 +286,19 @@ def _check(notes: list[Any], value: Any, at: str) -> None:
                 raise Invalid(f"{at}: expected {what}at most {note.max}, found {size}")
 
 
-def to_json(value: Any) -> Json:
+def to_json(value: Any, depth: int = MAX_DEPTH) -> Json:
     """Returns a dataclass, or anything made of them, as JSON values. Fields that are None are left out."""
+    if depth == 0:
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH}")
     if isinstance(value, enum.Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = ((json_name(field.name), getattr(value, field.name)) for field in dataclasses.fields(value))
-        return {name: to_json(one) for name, one in fields if one is not None}
+        return {name: to_json(one, depth - 1) for name, one in fields if one is not None}
     if isinstance(value, dict):
-        return {str(key): to_json(one) for key, one in value.items()}
+        return {str(key): to_json(one, depth - 1) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [to_json(one) for one in value]
+        return [to_json(one, depth - 1) for one in value]
     return value
 
 

@@ -112,8 +112,11 @@ def of(raised: BaseException) -> Error:
     for python, kind in _SAME:
         if isinstance(raised, python):
             return kind(_text(raised))
-    return Permanent(f"{type(raised).__name__}: {_text(raised)}{_place(raised)}")
+    hint = _AT_THE_TOP if isinstance(raised, ImportError) else ""
+    return Permanent(f"{type(raised).__name__}: {_text(raised)}{_place(raised)}{hint}")
 
+
+_AT_THE_TOP = ": import it at the top of the file, for a component holds what was imported when it was built"
 
 _SAME: tuple[tuple[type[BaseException], type[Error]], ...] = (
     (FileNotFoundError, Missing),

@@ -35,6 +35,9 @@ class ErrorsTest(unittest.TestCase):
         self.assertIsInstance(error, Permanent)
         self.assertRegex(error.message, r"^KeyError: 'who' \(test_errors\.py:\d+ in test_a_mistake")
 
+    def test_an_import_that_comes_too_late_says_where_it_belongs(self) -> None:
+        self.assertRegex(errors.of(ModuleNotFoundError("No module named 'uuid'")).message, "import it at the top of the file")
+
     def test_a_wrapped_error_keeps_its_kind_and_both_texts(self) -> None:
         try:
             try:

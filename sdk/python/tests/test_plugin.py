@@ -213,7 +213,7 @@ class OperationsTest(unittest.TestCase):
 
         with self.assertRaises(Permanent) as caught:
             self.fake.undo(Odd(), PARTS, {"names": []})
-        self.assertEqual(caught.exception.message, "undo answered with int, expected str")
+        self.assertEqual(caught.exception.message, "undo: expected str, found int")
 
     def test_a_plugin_without_types_says_so(self) -> None:
         with self.assertRaisesRegex(TypeError, "does not say its types"):

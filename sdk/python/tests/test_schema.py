@@ -96,7 +96,10 @@ class SchemaTest(unittest.TestCase):
         self.assertEqual(from_json(Plain, {"a": 1, "b": 2}, strict=False, what="receipt"), Plain(1))
 
     def test_what_is_no_json_is_refused(self) -> None:
-        for value in (float("nan"), {"a": "\ud800"}, object(), {1: {2, 3}}):
+        deep: list[Any] = []
+        for _ in range(100_000):
+            deep = [deep]
+        for value in (float("nan"), {"a": "\ud800"}, object(), {1: {2, 3}}, deep):
             with self.assertRaises(Invalid):
                 text_of(value, "the outputs")
 
