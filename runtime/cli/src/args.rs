@@ -4,11 +4,13 @@ mod carry;
 mod groups;
 mod options;
 mod plugin;
+mod supply;
 
 pub(crate) use carry::{ApplyArgs, PlanArgs, ReleaseArgs, StageWord};
 pub(crate) use groups::{CacheCommand, EnvCommand, LockCommand, MarkWord, PolicyCommand, ReleasesCommand, Staging, StateCommand};
 pub(crate) use options::{Approval, ManifestArg, Place, Providers, Release, Run, Target};
 pub(crate) use plugin::PluginCommand;
+pub(crate) use supply::{BundleCommand, KeyArg, KeyCommand, SupplyCommand, TrustArg};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use relrun_ledger::ReleaseId;
@@ -22,6 +24,12 @@ pub(crate) struct Cli {
     /// The project's root; by default the nearest folder above with a relrun.kdl, else the git root, else the manifest's folder.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) project: Option<PathBuf>,
+    /// Take plugins as relrun.lock has them, and end where it would have to change.
+    #[arg(long, global = true)]
+    pub(crate) locked: bool,
+    /// Fetch nothing: plugins come from this machine, or not at all.
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
     /// How to show what happens; by default chosen from the terminal and the CI.
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
@@ -323,6 +331,12 @@ pub(crate) enum Command {
     /// What the platform lets this project do.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Plugins: where they come from, what they are locked to, who signed them.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Bundles: plugins that somebody vetted, under one signature.
+    #[command(subcommand)]
+    Bundle(BundleCommand),
     /// Say what this machine can do for relrun.
     Doctor,
     /// Print completions for a shell.

@@ -19,6 +19,7 @@ mod releases;
 mod run;
 mod settings;
 mod state;
+mod supply;
 
 pub(crate) use doctor::{completions, doctor};
 
@@ -107,6 +108,8 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Cache(command) => cache::dispatch(cli, command),
         Command::Plugin(command) => plugin::dispatch(cli, command).await,
         Command::Policy(command) => policy::dispatch(cli, command).await,
+        Command::Plugin(command) => plugin::dispatch(cli, command).await,
+        Command::Bundle(command) => supply::bundle(cli, command).await,
         Command::Doctor => doctor(cli),
         Command::Completions { shell } => completions(*shell),
     }

@@ -1,11 +1,12 @@
 //! From the environment to a workspace: where the project is, who works, what the stores are.
 
 use crate::args::Cli;
-use relrun_engine::{BundledPlugin, EngineError, Given, GivenText, Workspace};
+use relrun_engine::{BundledPlugin, EngineError, Given, GivenText, Supply, Workspace};
 use relrun_host::{CompileLimits, Compiler, Host, HostOptions};
 use relrun_ledger::{Actor, Digest};
 use relrun_manifest::{Project, StateSetting};
 use relrun_store::{LocalBlobStore, LocalCache, SqliteRunStore};
+use relrun_supply::SupplyOptions;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -40,10 +41,14 @@ pub(crate) fn place(cli: &Cli, manifest: &Path, access: Access) -> Result<Place,
         Access::Look if !ledger_of(&state).exists() => {
             let stand_in = tempfile::tempdir().map_err(|source| EngineError::io("make a folder for the time being", source))?;
             let folders = Folders { state: stand_in.path().to_owned(), own: stand_in.path().to_owned() };
-            Ok(Place { workspace: in_folders(root, project, folders, Access::Write)?, _stand_in: Some(stand_in) })
+            let supply = supply(cli, &root, &project, access);
+            Ok(Place { workspace: in_folders(root, project, folders, (Access::Write, supply))?, _stand_in: Some(stand_in) })
         }
-        Access::Look => Ok(Place { workspace: in_folders(root, project, Folders { state, own }, Access::Read)?, _stand_in: None }),
-        access => Ok(Place { workspace: in_folders(root, project, Folders { state, own }, access)?, _stand_in: None }),
+        access => {
+            let supply = supply(cli, &root, &project, access);
+            let access = if access == Access::Look { Access::Read } else { access };
+            Ok(Place { workspace: in_folders(root, project, Folders { state, own }, (access, supply))?, _stand_in: None })
+        }
     }
 }
 
@@ -78,7 +83,12 @@ fn shared(folder: PathBuf) -> Result<PathBuf, EngineError> {
 }
 
 /// Opens a workspace with its stores in folders. The host is made, and nothing compiled.
-fn in_folders(root: PathBuf, project: Project, folders: Folders, access: Access) -> Result<Arc<Workspace>, EngineError> {
+fn in_folders(
+    root: PathBuf,
+    project: Project,
+    folders: Folders,
+    (access, supply): (Access, Supply),
+) -> Result<Arc<Workspace>, EngineError> {
     let stores = Stores::open(&folders.state, access)?;
     if access != Access::Read {
         make(&folders.own)?;
@@ -94,6 +104,7 @@ fn in_folders(root: PathBuf, project: Project, folders: Folders, access: Access)
         cache: LocalCache::open(&folders.own.join("cache")),
         stats: OnceLock::new(),
         host: Host::new(host_options(relrun, registries)),
+        supply,
         bundled: bundled(),
         actor: actor(),
         now: relrun_ledger::Timestamp::now(),
@@ -121,6 +132,21 @@ fn host_options(relrun: PathBuf, registries: relrun_registry::ClientOptions) -> 
 pub(crate) fn bare_host() -> Result<HostOptions, EngineError> {
     let relrun = std::env::current_exe().map_err(|source| EngineError::io("find relrun's own program", source))?;
     Ok(host_options(relrun, relrun_registry::ClientOptions::default()))
+}
+
+/// Returns how plugins are fetched, and where they and bundles of them are kept: for the user, not for the project.
+pub(crate) fn supply(cli: &Cli, root: &Path, project: &Project, access: Access) -> Supply {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let data = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")));
+    let options = SupplyOptions {
+        cache: set("RELRUN_PLUGIN_CACHE").or_else(|| user_cache().map(|cache| cache.join("relrun").join("plugins"))),
+        bundles: data.map(|data| data.join("relrun").join("bundles")),
+        registries: relrun_registry::ClientOptions { progress: crate::show::progress(cli), ..registries(root, project) },
+        offline: cli.offline,
+        locked: cli.locked,
+        unattended: is_ci(),
+    };
+    Supply::new(options, access == Access::Write)
 }
 
 /// Returns how hosts are reached: by the user's own `ssh_config`, or by the one that `RELRUN_SSH_CONFIG` names. A variable and no word of a manifest,

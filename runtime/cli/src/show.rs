@@ -60,6 +60,29 @@ pub(crate) fn note(text: &str) -> Result<(), EngineError> {
     io::stderr().lock().write_all(text.as_bytes()).map_err(|error| EngineError::io("write to standard error", error))
 }
 
+/// Tells a person at a terminal what comes down, where it takes a while.
+pub(crate) fn progress(cli: &Cli) -> Option<relrun_registry::Progress> {
+    const LARGE: u64 = 1 << 20;
+    if format(cli) != Format::Human {
+        return None;
+    }
+    let last = std::sync::Mutex::new(None::<std::time::Instant>);
+    Some(std::sync::Arc::new(move |what: &str, count: u64, of: Option<u64>| {
+        let is_end = of == Some(count);
+        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| last.elapsed() > std::time::Duration::from_millis(200));
+        if of.is_some_and(|of| of < LARGE) || !(is_due || is_end) {
+            return;
+        }
+        *last = Some(std::time::Instant::now());
+        let mib = |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
+        let of = of.map_or_else(String::new, |of| format!(" of {}", mib(of)));
+        let end = if is_end { "\n" } else { "" };
+        // Where the terminal is gone, nobody watches.
+        let _ = write!(io::stderr().lock(), "\r\x1b[2Kfetching {what}: {}{of}{end}", mib(count));
+    }))
+}
+
 /// Prints a result as one line of JSON.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), EngineError> {
     let text = serde_json::to_string(value).map_err(|error| EngineError::io("write JSON", io::Error::other(error)))?;

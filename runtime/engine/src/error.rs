@@ -114,6 +114,10 @@ pub enum EngineError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Package(Box<PackageError>),
+    /// A plugin could not be found, fetched or believed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Supply(Box<relrun_supply::SupplyError>),
     /// A store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -156,7 +160,7 @@ impl EngineError {
         match self {
             Self::Host(relrun_host::HostError::Machine { .. }) | Self::Store(_) | Self::Ledger(_) | Self::Io { .. } => Exit::Machine,
             Self::Package(error) => exit_of(error),
-            Self::Manifest(_) | Self::Graph(_) | Self::Input { .. } | Self::Host(_) => Exit::Input,
+            Self::Manifest(_) | Self::Graph(_) | Self::Input { .. } | Self::Host(_) | Self::Supply(_) => Exit::Input,
             Self::Waiting { .. } => Exit::Waiting,
             Self::Locked(_) => Exit::Locked,
             Self::Interrupted(_) => Exit::Interrupted,

@@ -3,7 +3,7 @@
 //! A policy that cannot be read or does not parse is an error, never a fallback: whoever can break a file must not be able to loosen what it says.
 
 use crate::prepare::Prepared;
-use crate::{EngineError, Loaded, Workspace, approval};
+use crate::{EngineError, Workspace, approval};
 use relrun_graph::NodeId;
 use relrun_host::{CallLimits, ComponentBytes, ComponentSource};
 use relrun_manifest::{Capability, Manifest, MissingBecause, Mistake, PluginRule, Policy, Secret, SecretSource, Step};
@@ -50,45 +50,18 @@ fn read(path: &Path, shown: &str, needed: bool) -> Result<Option<Policy>, Engine
     }
 }
 
-/// Refuses a plugin that a policy does not let run.
-pub(crate) fn lets_run(
-    workspace: &Workspace,
-    loaded: &Loaded,
-    name: &str,
-    from: &str,
-    source: &ComponentSource,
-) -> Result<(), EngineError> {
-    let origin = origin(name, from);
-    let refused = |why: String, help: String| match loaded.manifest.plugins.iter().find(|plugin| *plugin.name == *name) {
-        Some(declared) => {
-            loaded.mistakes(vec![Mistake::new("relrun::policy::plugin", declared.from.span, why).label("this plugin").help(help)])
-        }
-        None => EngineError::input(why, help),
-    };
-    let rules = workspace.project.policy.plugin(&origin).map_err(|file| {
-        refused(
-            format!("the policy in {file} lets no plugin from `{origin}` run"),
-            format!("ask whoever keeps it for a line `plugin \"{origin}\"`, or use another plugin"),
-        )
-    })?;
-    for (file, rule) in rules {
-        is_signed(workspace, rule, source)
-            .map_err(|why| refused(format!("the policy in {file} asks for a signature of plugin \"{name}\": {why}"), sign_help(&origin)))?;
-    }
-    Ok(())
-}
-
 /// Returns where a plugin comes from, as policies name it.
-fn origin(name: &str, from: &str) -> String {
+pub(crate) fn origin(name: &str, from: &str) -> String {
     if from == "bundled" { format!("bundled:{name}") } else { from.to_owned() }
 }
 
-fn sign_help(origin: &str) -> String {
+pub(crate) fn sign_help(origin: &str) -> String {
     let file = origin.strip_prefix("file:").unwrap_or("PLUGIN.wasm");
     format!("sign it with a key that the policy's file names: `ssh-keygen -Y sign -n {SIGNED_FOR} -f KEY {file}`, which writes {file}.sig")
 }
 
-fn is_signed(workspace: &Workspace, rule: &PluginRule, source: &ComponentSource) -> Result<(), String> {
+/// Asks for the SSH signature of a component, where a rule wants one.
+pub(crate) fn is_signed(workspace: &Workspace, rule: &PluginRule, source: &ComponentSource) -> Result<(), String> {
     let Some(signers) = &rule.signers else { return Ok(()) };
     let ComponentBytes::File(file) = &source.bytes else {
         return Err("its file is not there, and its signature lies beside it".to_owned());
@@ -183,8 +156,13 @@ fn explain_one(prepared: &Prepared, policy: &Policy, node: NodeId) -> Explained 
         }
         Ok(rules) => {
             let why = rules.iter().map(|(file, rule)| {
-                let signed = rule.signers.as_ref().map_or_else(String::new, |signers| format!(" signers=\"{signers}\""));
-                format!("`plugin \"{}\"{signed}` in {file}", rule.from)
+                let words = [
+                    ("signers", rule.signers.as_deref()),
+                    ("signed-by", rule.signed_by.as_ref().map(|trust| trust.name.as_str())),
+                    ("bundle", rule.bundle.as_deref()),
+                ];
+                let words = words.into_iter().filter_map(|(word, value)| Some(format!(" {word}=\"{}\"", value?)));
+                format!("`plugin \"{}\"{}` in {file}", rule.from, words.collect::<String>())
             });
             Line { what: format!("plugin {plugin}"), passes: true, why: why.collect::<Vec<_>>().join(", ") }
         }

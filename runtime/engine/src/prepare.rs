@@ -5,7 +5,7 @@
 mod check;
 mod plugins;
 
-pub(crate) use plugins::{LockFile, Plugin};
+pub(crate) use plugins::{LockFile, Plugin, described, needs};
 
 use crate::inputs::Inputs;
 use crate::values::Known;

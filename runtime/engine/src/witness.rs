@@ -109,6 +109,8 @@ struct Key<'a> {
     phases: &'a [String],
     inputs: &'a Given,
     deployment: Option<&'a str>,
+    /// What `relrun.lock` beside the manifest says.
+    lock: Option<Digest>,
 }
 
 fn key(workspace: &Workspace, manifest: Digest, directory: &Path, request: &ApplyRequest) -> Option<Vec<u8>> {
@@ -123,6 +125,7 @@ fn key(workspace: &Workspace, manifest: Digest, directory: &Path, request: &Appl
         phases: &request.phases,
         inputs: &request.inputs,
         deployment: request.deployment.as_deref(),
+        lock: std::fs::read(directory.join("relrun.lock")).ok().map(|text| Digest::of(&text)),
     };
     postcard::to_stdvec(&key).ok()
 }

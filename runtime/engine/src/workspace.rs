@@ -53,6 +53,8 @@ pub struct Workspace {
     pub variables: BTreeMap<String, String>,
     /// All of standard input, for a secret that comes from there; read when it is first asked for.
     pub stdin: LazyLock<Result<String, String>>,
+    /// What fetches plugins, and keeps bundles of them.
+    pub supply: crate::Supply,
     /// What the project's `relrun.kdl` says; read once, when the workspace is opened.
     pub project: relrun_manifest::Project,
 }

@@ -3,7 +3,7 @@
 use crate::Manifest;
 
 /// Stands at the beginning. Raise the number with every change of the model: bytes of another one are not read.
-const TAG: &[u8; 8] = b"relrunM4";
+const TAG: &[u8; 8] = b"relrunM5";
 
 impl Manifest {
     /// Returns the compiled form: a tag, the blake3 of what follows, and the model.

@@ -38,7 +38,7 @@ pub use model::{
     ReadsFrom, RegistryDecl, Retry, Role, Scalar, Secret, SecretSource, Selector, Setting, StateSetting, Step, TokenRule, Writes,
 };
 pub use parse::{parse, parse_cases, parse_plugin_project, parse_policy, parse_project};
-pub use policy::{Beyond, Bound, PluginRule, Policy, StepBounds};
+pub use policy::{Beyond, Bound, BundleRule, PluginRule, Policy, PolicyKey, Revocation, StepBounds, Trust};
 pub use span::{Span, Spanned};
 pub use template::{Namespace, Part, Reference, Template};
 pub use text::nearest;

@@ -212,6 +212,8 @@ pub struct PluginDecl {
     pub name: Spanned<String>,
     /// Where it comes from.
     pub from: Spanned<PluginSource>,
+    /// What its component must be: `blake3:…` or `sha256:…`.
+    pub digest: Option<Spanned<String>>,
 }
 
 /// Where a plugin comes from.
@@ -223,6 +225,18 @@ pub enum PluginSource {
     Oci(String),
     /// `https://…`.
     Https(String),
+    /// `bundle:NAME/PLUGIN`.
+    Bundle(String),
+}
+
+impl PluginSource {
+    /// Returns it as it is written, and as policies name it.
+    pub fn text(&self) -> String {
+        match self {
+            Self::File(path) => format!("file:{path}"),
+            Self::Oci(text) | Self::Https(text) | Self::Bundle(text) => text.clone(),
+        }
+    }
 }
 
 /// An `input` node.

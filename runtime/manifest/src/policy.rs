@@ -5,6 +5,7 @@
 
 use crate::capability::glob_covers;
 use crate::{Approvers, Capability, Freeze, Limits, PackageSigners};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ pub struct Policy {
     pub packages: Vec<PackageSigners>,
     /// When nothing is deployed where.
     pub freezes: Vec<Freeze>,
+    /// Who must have signed which bundles of plugins, and how old they may be.
+    pub bundles: Vec<Bound<BundleRule>>,
+    /// Keys and components that are believed no longer.
+    pub revoked: Vec<Bound<Revocation>>,
 }
 
 /// What one file says.
@@ -45,6 +50,50 @@ pub struct PluginRule {
     pub from: String,
     /// A file of allowed signers, one of whom must have signed the component.
     pub signers: Option<String>,
+    /// Keys, one of which must have signed the component, or the bundle that it comes from.
+    pub signed_by: Option<Trust>,
+    /// A bundle that must vouch for the component.
+    pub bundle: Option<String>,
+}
+
+/// A `trust` line of a policy: keys under a name, of which any does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    /// The name.
+    pub name: String,
+    /// The keys.
+    pub keys: Vec<PolicyKey>,
+}
+
+/// A key that policy trusts, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyKey {
+    /// The public key.
+    pub key: String,
+    /// What was signed earlier does not count.
+    pub from: Option<Timestamp>,
+    /// What was signed then or later does not count.
+    pub until: Option<Timestamp>,
+}
+
+/// A `bundle` line of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleRule {
+    /// The bundle's name.
+    pub name: String,
+    /// Who must have signed its index.
+    pub signed_by: Trust,
+    /// No index with a lower number is used.
+    pub at_least: u64,
+}
+
+/// A `revoke` line of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// Ids of keys, as 16 hexadecimal digits, or components, as `blake3:…`.
+    pub what: Vec<String>,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// A `limits` line of a policy.
@@ -80,6 +129,8 @@ impl Policy {
         self.approvers.extend(inner.approvers.into_iter().filter(|approvers| !is_bound(&approvers.gate.value)));
         self.packages.extend(inner.packages);
         self.freezes.extend(inner.freezes);
+        self.bundles.extend(inner.bundles);
+        self.revoked.extend(inner.revoked);
         self
     }
 
@@ -152,6 +203,11 @@ impl Policy {
 }
 
 impl PluginRule {
+    /// Returns the rule that asks for nothing but where a plugin comes from.
+    pub fn from(pattern: impl Into<String>) -> Self {
+        Self { from: pattern.into(), signers: None, signed_by: None, bundle: None }
+    }
+
     /// Returns whether it means a plugin that comes from there.
     pub fn covers(&self, from: &str) -> bool {
         let is_bundled = from == "bundled" || from.starts_with("bundled:");
@@ -165,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_run() {
-        let holds = |pattern: &str, text: &str| PluginRule { from: pattern.to_owned(), signers: None }.covers(text);
+        let holds = |pattern: &str, text: &str| PluginRule::from(pattern).covers(text);
         for (pattern, text) in [
             ("bundled", "bundled:deploy"),
             ("bundled:deploy", "bundled:deploy"),
@@ -203,7 +259,7 @@ mod tests {
     fn a_plugin_passes_every_file_that_names_any() {
         let rules = |from: &str, patterns: &[&str]| Bound {
             from: from.to_owned(),
-            says: patterns.iter().map(|pattern| PluginRule { from: (*pattern).to_owned(), signers: None }).collect(),
+            says: patterns.iter().map(|pattern| PluginRule::from(*pattern)).collect(),
         };
         let policy = Policy { plugins: vec![rules("one", &["bundled", "file:*"]), rules("two", &["bundled"])], ..Policy::default() };
         assert_eq!(policy.plugin("bundled:deploy").unwrap().len(), 2);

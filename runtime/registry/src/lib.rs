@@ -28,7 +28,7 @@ pub use layout::{Layout, Swept};
 pub use manifest::{Artifact, ArtifactPlan, Document, LARGEST_MANIFEST, Manifest, canonical_json};
 pub use oci_spec::image as spec;
 pub use reference::{LAYOUT_PREFIX, Name, Place, REMOTE_PREFIX, Reference, Tag};
-pub use remote::{Client, ClientOptions, Credential, ProxyOf, Retry, Timeouts};
+pub use remote::{Client, ClientOptions, Credential, Progress, ProxyOf, Retry, Timeouts};
 pub use repository::{PushAs, Pushed, Repository};
 pub use transfer::{Delivery, Transfer};
 pub use unpack::{UnpackLimits, pack_layout, unpack_layer, unpack_layout};

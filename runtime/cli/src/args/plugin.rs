@@ -1,6 +1,6 @@
 //! `plugin`: for who writes plugins, and for who decides which of them run.
 
-use super::ManifestArg;
+use super::{ManifestArg, SupplyCommand};
 use clap::Subcommand;
 use relrun_manifest::Language;
 use std::path::PathBuf;
@@ -73,4 +73,7 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         manifest: ManifestArg,
     },
+    /// Where plugins come from, and who vouches for them.
+    #[command(flatten)]
+    Supply(SupplyCommand),
 }

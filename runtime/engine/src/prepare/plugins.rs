@@ -1,9 +1,11 @@
 //! Which component a plugin's name stands for, and what it says of itself.
 
+use crate::supply::{self, Guard, Located};
 use crate::{EngineError, Loaded, Workspace};
 use relrun_host::{ComponentBytes, ComponentSource, Description, HostError, Needs};
 use relrun_ledger::Digest;
-use relrun_manifest::{Mistake, PluginSource};
+use relrun_manifest::Mistake;
+use relrun_supply::LockText;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,10 @@ pub struct Plugin {
     pub schema: Arc<relrun_manifest::ConfigSchema>,
     /// Where it comes from, as the manifest says.
     pub from: String,
+    /// The digest of its manifest in a registry.
+    pub manifest: Option<String>,
+    /// What it asks for with the configs of the manifest, as its lock says it.
+    pub requests: BTreeSet<String>,
 }
 
 /// Which components a release was made with: the `lock` of its record.
@@ -40,6 +46,12 @@ pub struct LockEntry {
     pub version: String,
     /// The world it was built for.
     pub world: String,
+    /// The digest of its manifest in a registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+    /// What it asked for with the configs of its manifest.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub requests: BTreeSet<String>,
 }
 
 impl LockFile {
@@ -50,26 +62,51 @@ impl LockFile {
             digest: plugin.source.digest,
             version: plugin.description.version.clone(),
             world: plugin.description.world.clone(),
+            manifest: plugin.manifest.clone(),
+            requests: plugin.requests.clone(),
         };
         Self { plugins: plugins.iter().map(|(name, plugin)| (name.clone(), entry(plugin))).collect() }
     }
 }
 
-/// Finds and describes every plugin that a step names.
+/// Finds and describes every plugin that a step names. Without `pins`, which a record has, `relrun.lock` says which components are meant, and
+/// takes in what it does not say yet.
 pub(super) async fn find(workspace: &Workspace, loaded: &Loaded, pins: Option<&LockFile>) -> Result<BTreeMap<String, Plugin>, EngineError> {
     let used: BTreeSet<&str> =
         loaded.manifest.phases.iter().flat_map(|phase| &phase.steps).map(|step| step.plugin.value.as_str()).collect();
+    let lock = if pins.is_none() && !loaded.manifest.plugins.is_empty() { supply::read_lock(loaded)? } else { None };
     let mut plugins = BTreeMap::new();
     let mut mistakes = Vec::new();
     for name in used {
-        match find_one(workspace, loaded, pins, name).await {
+        match find_one(workspace, loaded, (pins, lock.as_ref()), name).await {
             Ok(plugin) => drop(plugins.insert(name.to_owned(), plugin)),
             Err(EngineError::Manifest(wrong)) => mistakes.extend(wrong.mistakes().iter().cloned()),
             Err(EngineError::Host(error)) => mistakes.push(unfit(loaded, name, error)?),
             Err(error) => return Err(error),
         }
     }
-    if mistakes.is_empty() { Ok(plugins) } else { Err(loaded.mistakes(mistakes)) }
+    if !mistakes.is_empty() {
+        return Err(loaded.mistakes(mistakes));
+    }
+    if pins.is_none() && !loaded.manifest.plugins.is_empty() {
+        keep_lock(workspace, loaded, lock, &mut plugins).await?;
+    }
+    Ok(plugins)
+}
+
+/// Compares what was found with `relrun.lock`, and keeps it there. What is bundled is part of relrun, and not in it.
+async fn keep_lock(
+    workspace: &Workspace,
+    loaded: &Loaded,
+    lock: Option<LockText>,
+    plugins: &mut BTreeMap<String, Plugin>,
+) -> Result<(), EngineError> {
+    let mut guard = Guard::new(loaded, lock);
+    for (name, plugin) in plugins.iter_mut().filter(|(_, plugin)| plugin.from != "bundled") {
+        plugin.requests = supply::asks(workspace, loaded, name, plugin).await?;
+        guard.take(name, supply::locked_of(plugin))?;
+    }
+    guard.finish(workspace)
 }
 
 /// A plugin that cannot be used is a mistake of the line that names it; a machine that fails is none of the manifest's.
@@ -84,61 +121,46 @@ fn unfit(loaded: &Loaded, name: &str, error: HostError) -> Result<Mistake, Engin
     })
 }
 
-async fn find_one(workspace: &Workspace, loaded: &Loaded, pins: Option<&LockFile>, name: &str) -> Result<Plugin, EngineError> {
+async fn find_one(
+    workspace: &Workspace,
+    loaded: &Loaded,
+    (pins, lock): (Option<&LockFile>, Option<&LockText>),
+    name: &str,
+) -> Result<Plugin, EngineError> {
     let pin = pins.and_then(|pins| pins.plugins.get(name));
-    let (source, from) = match (locate(workspace, loaded, name), pin) {
-        (Ok((source, from)), Some(pin)) if pin.digest != source.digest => (recorded(workspace, name, pin)?, from),
-        (Ok(found), _) => found,
-        // What the record was made with counts, and not whether its file is there still.
-        (Err(error), Some(pin)) => (recorded(workspace, name, pin).map_err(|_| error)?, pin.from.clone()),
-        (Err(error), None) => return Err(error),
+    let located = match pin {
+        None => supply::locate(workspace, loaded, lock, name, false).await?,
+        Some(pin) => pinned(workspace, loaded, name, pin).await?,
     };
-    crate::policy::lets_run(workspace, loaded, name, &from, &source)?;
-    let description = describe(workspace, &source).await?;
-    let schema = relrun_manifest::ConfigSchema::new(description.config_schema.clone())
-        .map_err(|reason| HostError::Answer { plugin: name.to_owned(), reason: format!("its config schema does not compile: {reason}") })?;
-    Ok(Plugin { source, description: Arc::new(description), schema: Arc::new(schema), from })
+    supply::lets_run(workspace, loaded, name, &located).await?;
+    let mut plugin = described(workspace, name, located).await?;
+    if let Some(pin) = pin {
+        plugin.requests.clone_from(&pin.requests);
+    }
+    Ok(plugin)
 }
 
-fn locate(workspace: &Workspace, loaded: &Loaded, name: &str) -> Result<(ComponentSource, String), EngineError> {
-    let Some(declared) = loaded.manifest.plugins.iter().find(|plugin| *plugin.name == *name) else {
-        let bundled = workspace.bundled.iter().find(|plugin| plugin.name == name);
-        return bundled.map(|plugin| (plugin.source(), "bundled".to_owned())).ok_or_else(|| {
-            EngineError::input(format!("there is no plugin \"{name}\""), "declare it: plugin \"NAME\" from=\"./FILE.wasm\"")
-        });
-    };
-    match &declared.from.value {
-        PluginSource::File(path) => {
-            // Taken apart and put together, a path has no `.` in the middle.
-            let file: std::path::PathBuf = loaded.directory.join(path).components().collect();
-            let digest = match file_digest(workspace, &file) {
-                Ok(digest) => digest,
-                Err(error @ (relrun_store::StoreError::Io { .. } | relrun_store::StoreError::Tree { .. })) => {
-                    let what = match &error {
-                        relrun_store::StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                            format!("there is no file {path}")
-                        }
-                        _ => crate::staging::with_sources(&error),
-                    };
-                    return Err(loaded.mistakes(vec![
-                        Mistake::new("relrun::plugin::missing", declared.from.span, what)
-                            .help("build the plugin first, or correct the path; it is relative to the manifest"),
-                    ]));
-                }
-                Err(error) => return Err(error.into()),
-            };
-            Ok((ComponentSource { digest, bytes: ComponentBytes::File(file) }, format!("file:{path}")))
-        }
-        PluginSource::Oci(_) | PluginSource::Https(_) => Err(loaded.mistakes(vec![
-            Mistake::new("relrun::plugin::source", declared.from.span, "this version takes plugins from files only")
-                .help("fetch the component yourself and write from=\"./FILE.wasm\""),
-        ])),
+/// What the record was made with counts, and not whether its file is there still or where its tag points now.
+async fn pinned(workspace: &Workspace, loaded: &Loaded, name: &str, pin: &LockEntry) -> Result<Located, EngineError> {
+    let of_record = |source| Located { source, from: pin.from.clone(), manifest: pin.manifest.clone() };
+    let is_elsewhere = ["oci://", "https://", "bundle:"].iter().any(|scheme| pin.from.starts_with(scheme));
+    if is_elsewhere && let Ok(source) = recorded(workspace, name, pin) {
+        return Ok(of_record(source));
+    }
+    match supply::locate(workspace, loaded, None, name, false).await {
+        Ok(found) if found.source.digest == pin.digest => Ok(found),
+        Ok(_) => recorded(workspace, name, pin).map(of_record),
+        Err(error) => recorded(workspace, name, pin).map(of_record).map_err(|_| error),
     }
 }
 
-fn file_digest(workspace: &Workspace, file: &std::path::Path) -> Result<Digest, relrun_store::StoreError> {
-    // The stat cache makes an unchanged component cost a stat.
-    workspace.stats().digest_file(file)
+/// Asks a component what it is: from here on it is compiled.
+pub(crate) async fn described(workspace: &Workspace, name: &str, located: Located) -> Result<Plugin, EngineError> {
+    let Located { source, from, manifest } = located;
+    let description = describe(workspace, &source).await?;
+    let schema = relrun_manifest::ConfigSchema::new(description.config_schema.clone())
+        .map_err(|reason| HostError::Answer { plugin: name.to_owned(), reason: format!("its config schema does not compile: {reason}") })?;
+    Ok(Plugin { source, description: Arc::new(description), schema: Arc::new(schema), from, manifest, requests: BTreeSet::new() })
 }
 
 fn recorded(workspace: &Workspace, name: &str, pin: &LockEntry) -> Result<ComponentSource, EngineError> {
@@ -163,7 +185,7 @@ async fn describe(workspace: &Workspace, source: &ComponentSource) -> Result<Des
 }
 
 /// `resolve` depends on the config alone, so its answer is kept by component and config.
-pub(super) async fn needs(workspace: &Workspace, plugin: &Plugin, config: &Value, canonical: &str) -> Result<Needs, HostError> {
+pub(crate) async fn needs(workspace: &Workspace, plugin: &Plugin, config: &Value, canonical: &str) -> Result<Needs, HostError> {
     let key = format!("{} {} {}", plugin.source.digest, env!("CARGO_PKG_VERSION"), Digest::of(canonical.as_bytes()));
     if let Some(needs) = kept(workspace, "resolve", &key) {
         return Ok(needs);

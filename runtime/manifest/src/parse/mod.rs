@@ -18,6 +18,7 @@ mod references;
 mod scalar;
 mod scan;
 mod step;
+mod supply;
 pub(crate) mod tree;
 pub(crate) mod words;
 

@@ -95,7 +95,24 @@ fn check_publish(publish: &Spanned<String>, out: &mut Vec<Mistake>) {
 pub(super) fn read_plugin(node: &Node, out: &mut Vec<Mistake>) -> Option<PluginDecl> {
     let name = plain_name(node.text(0), "a plugin", out);
     let from = node.prop_text("from").and_then(|from| read_source(&from, out));
-    Some(PluginDecl { name: name?, from: from? })
+    let digest = node.prop_text("digest");
+    if let Some(digest) = &digest {
+        check_digest(digest, out);
+    }
+    if let (Some(from), None) = (from.as_ref().filter(|from| matches!(from.value, PluginSource::Https(_))), &digest) {
+        let mistake = Mistake::new("relrun::manifest::plugin-digest", from.span, "what comes from there could be anything");
+        out.push(mistake.label("without a digest").help("say what it must be: `digest=\"sha256:…\"`, as `sha256sum FILE` prints it"));
+    }
+    Some(PluginDecl { name: name?, from: from?, digest })
+}
+
+fn check_digest(digest: &Spanned<String>, out: &mut Vec<Mistake>) {
+    let digits = ["blake3:", "sha256:"].iter().find_map(|prefix| digest.strip_prefix(prefix));
+    if !digits.is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))) {
+        let mistake =
+            Mistake::new("relrun::manifest::plugin-digest", digest.span, format!("`{}` is no digest of a component", digest.value));
+        out.push(mistake.help("write `blake3:` or `sha256:` and 64 small hexadecimal digits"));
+    }
 }
 
 fn read_source(from: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned<PluginSource>> {
@@ -104,13 +121,17 @@ fn read_source(from: &Spanned<String>, out: &mut Vec<Mistake>) -> Option<Spanned
         PluginSource::Oci(from.value.clone())
     } else if rest_of("https://").is_some() {
         PluginSource::Https(from.value.clone())
+    } else if rest_of("bundle:").is_some() {
+        PluginSource::Bundle(from.value.clone())
     } else if let Some(path) = rest_of("file:") {
         PluginSource::File(path.to_owned())
     } else if !from.is_empty() && !from.contains("://") {
         PluginSource::File(from.value.clone())
     } else {
         let mistake = Mistake::new("relrun::manifest::plugin-source", from.span, format!("no plugin can come from `{}`", from.value));
-        out.push(mistake.help("write a file (`./plugins/notify.wasm`), `oci://registry.example.com/plugins/notify:1.2`, or `https://…`"));
+        out.push(mistake.help(
+            "write a file (`./plugins/notify.wasm`), `oci://registry.example.com/plugins/notify:1.2`, `https://…` or `bundle:NAME/PLUGIN`",
+        ));
         return None;
     };
     Some(Spanned::new(source, from.span))

@@ -3,10 +3,10 @@
 
 use super::phase::read_selector;
 use super::tree::Node;
-use super::{checked, step, unique, words};
+use super::{checked, step, supply, unique, words};
 use crate::freeze::{self, Freeze};
 use crate::{
-    Approvers, Bound, ClaimRule, Diagnostics, Mistake, PackageSigners, PluginRule, Policy, Spanned, StepBounds, TokenRule, nearest,
+    Approvers, Bound, ClaimRule, Diagnostics, Mistake, PackageSigners, PluginRule, Policy, Spanned, StepBounds, TokenRule, Trust, nearest,
 };
 
 /// Parses a `policy.kdl`.
@@ -28,7 +28,13 @@ pub(super) fn read(nodes: &[Node], from: &str, out: &mut Vec<Mistake>) -> Policy
     let mut policy = Policy::default();
     let allow = named("allow").map(|allow| step::read_grants(&allow.children, out).into_iter().map(|line| line.value).collect());
     policy.allow = allow.map(|says| Bound { from: from.to_owned(), says }).collect();
-    let rules: Vec<PluginRule> = named("plugin").filter_map(|child| read_plugin(child, out)).collect();
+    let trusts: Vec<(Spanned<String>, Trust)> = named("trust").filter_map(|child| supply::read_trust(child, out)).collect();
+    unique(trusts.iter().map(|(name, _)| name), "lists of keys named", out);
+    let rules: Vec<PluginRule> = named("plugin").filter_map(|child| supply::read_plugin(child, &trusts, out)).collect();
+    let bundles = named("bundle").filter_map(|child| supply::read_bundle(child, &trusts, out));
+    policy.bundles = bundles.map(|says| Bound { from: from.to_owned(), says }).collect();
+    let revoked = named("revoke").map(|child| supply::read_revoke(child, out));
+    policy.revoked = revoked.map(|says| Bound { from: from.to_owned(), says }).collect();
     if !rules.is_empty() {
         policy.plugins.push(Bound { from: from.to_owned(), says: rules });
     }
@@ -51,21 +57,6 @@ pub(super) fn read(nodes: &[Node], from: &str, out: &mut Vec<Mistake>) -> Policy
         }
     }
     policy
-}
-
-fn read_plugin(node: &Node, out: &mut Vec<Mistake>) -> Option<PluginRule> {
-    let from = node.text(0)?;
-    let signers = node.prop_text("signers").map(|signers| signers.value);
-    let known = ["bundled", "file:", "oci://", "https://", "*"];
-    if !known.iter().any(|known| from.starts_with(known)) {
-        let mistake = Mistake::new("relrun::manifest::policy", from.span, format!("no plugin comes from `{}`", from.value));
-        out.push(mistake.help("write `bundled`, `bundled:NAME`, `file:./plugins/*`, or `oci://HOST/*`"));
-    }
-    if from.starts_with("bundled") && signers.is_some() {
-        let mistake = Mistake::new("relrun::manifest::policy", from.span, "what is bundled is part of relrun, and signed by nobody else");
-        out.push(mistake.help("leave `signers` out of this line"));
-    }
-    Some(PluginRule { from: from.value, signers })
 }
 
 fn read_bounds(node: &Node, out: &mut Vec<Mistake>) -> StepBounds {

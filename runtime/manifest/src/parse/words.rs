@@ -94,7 +94,8 @@ pub(crate) static MANIFEST: &[&Word] =
 /// The top of `relrun.kdl`.
 pub(crate) static PROJECT: &[&Word] = &[&ENVIRONMENT, &REGISTRY_PLACE, &STATE, &POLICY, &NOTIFY];
 /// The top of a `policy.kdl`, and the lines of a `policy` block.
-pub(crate) static POLICY_LINES: &[&Word] = &[&PLUGIN_RULE, &ALLOW, &REFUSE, &BOUNDS, &APPROVERS, &PACKAGES, &FREEZE];
+pub(crate) static POLICY_LINES: &[&Word] =
+    &[&PLUGIN_RULE, &TRUST, &BUNDLE_RULE, &REVOKE, &ALLOW, &REFUSE, &BOUNDS, &APPROVERS, &PACKAGES, &FREEZE];
 /// The lines of a `grant` block.
 pub(crate) static CAPABILITIES: &[&Word] = &[&RUN, &HTTP, &READ, &WRITE, &ENV, &SECRET_GRANT, &HOST_GRANT, &KUBERNETES, &REGISTRY];
 
@@ -125,7 +126,14 @@ static DEPENDS: Word = word(
     r#"depends "acme/database" version="2.@" as="db""#,
 );
 
-static PLUGIN: Word = word("plugin", Many, one("its name"), &[must("from", Text)], No, r#"plugin "notify" from="./plugins/notify.wasm""#);
+static PLUGIN: Word = word(
+    "plugin",
+    Many,
+    one("its name"),
+    &[must("from", Text), prop("digest", Text)],
+    No,
+    r#"plugin "notify" from="./plugins/notify.wasm""#,
+);
 
 static INPUT: Word = word(
     "input",
@@ -256,9 +264,35 @@ static PLUGIN_RULE: Word = word(
     "plugin",
     Many,
     one("where it comes from"),
-    &[prop("signers", Text)],
+    &[prop("signers", Text), prop("signed-by", Text), prop("bundle", Text)],
     No,
-    r#"plugin "file:./plugins/*" signers="ops/plugin_signers""#,
+    r#"plugin "oci://registry.example.com/platform/*" signed-by="platform""#,
+);
+static TRUST: Word = word(
+    "trust",
+    Many,
+    one("a name for these keys"),
+    &[],
+    Of(&[&TRUSTED_KEY]),
+    r#"trust "platform" { key "RWQf6LRCGA9i…" until="2027-01-01" }"#,
+);
+static TRUSTED_KEY: Word =
+    word("key", Many, one("a public key"), &[prop("from", Text), prop("until", Text)], No, r#"key "RWQf6LRCGA9i…" until="2027-01-01""#);
+static BUNDLE_RULE: Word = word(
+    "bundle",
+    Many,
+    one("the bundle's name"),
+    &[must("signed-by", Text), prop("at-least", Count)],
+    No,
+    r#"bundle "platform" signed-by="platform" at-least=7"#,
+);
+static REVOKE: Word = word(
+    "revoke",
+    Many,
+    args(1, MANY, Text, "keys, or components"),
+    &[prop("reason", Text)],
+    No,
+    r#"revoke "E7620F1842B4E81F" reason="the laptop was stolen""#,
 );
 static BOUNDS: Word = word(
     "limits",

@@ -39,6 +39,7 @@ impl Remote {
         let end = Instant::now() + self.host.options.timeouts.whole(expected.size());
         while let Some(piece) = self.host.next_piece(&call, &mut response).await? {
             landing.take(&piece)?;
+            self.host.options.tell(&call.at, landing.count(), Some(expected.size()));
             if Instant::now() > end {
                 let reason = format!("it comes too slowly: {} bytes of {}", landing.count(), expected.size());
                 return Err(Failure::again(call.unreachable(reason), None));

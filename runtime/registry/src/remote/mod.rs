@@ -4,6 +4,7 @@
 
 mod auth;
 mod download;
+mod file;
 mod near;
 mod options;
 mod referrers;
@@ -24,7 +25,7 @@ use reqwest::{Method, StatusCode};
 use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
-pub use options::{ClientOptions, Credential, ProxyOf, Retry, Timeouts};
+pub use options::{ClientOptions, Credential, Progress, ProxyOf, Retry, Timeouts};
 
 use crate::blob::{Blob, Landing};
 use crate::manifest::{ACCEPTED, LARGEST_MANIFEST};

@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 /// Returns the proxy through which a URL is reached, with its user and password, if there is one; or why the one that is named cannot be used.
 pub type ProxyOf = dyn Fn(&Url) -> Result<Option<Url>, String> + Send + Sync;
 
+/// Told of what comes down: what it is, how many bytes have come, and of how many where that is known.
+pub type Progress = Arc<dyn Fn(&str, u64, Option<u64>) + Send + Sync>;
+
 /// How a client reaches registries.
 #[derive(Clone)]
 pub struct ClientOptions {
@@ -31,6 +34,17 @@ pub struct ClientOptions {
     pub retry: Retry,
     /// Blobs larger than this are sent in chunks of it, in bytes; so much is in memory for each blob on its way.
     pub chunk: u64,
+    /// Who is told of what comes down.
+    pub progress: Option<Progress>,
+}
+
+impl ClientOptions {
+    /// Tells whoever wants to know how far something has come.
+    pub(crate) fn tell(&self, what: &str, count: u64, of: Option<u64>) {
+        if let Some(progress) = &self.progress {
+            progress(what, count, of);
+        }
+    }
 }
 
 impl fmt::Debug for ClientOptions {
@@ -45,7 +59,7 @@ impl fmt::Debug for ClientOptions {
             .field("timeouts", &self.timeouts)
             .field("retry", &self.retry)
             .field("chunk", &self.chunk)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -60,6 +74,7 @@ impl Default for ClientOptions {
             timeouts: Timeouts::default(),
             retry: Retry::default(),
             chunk: 16 << 20,
+            progress: None,
         }
     }
 }

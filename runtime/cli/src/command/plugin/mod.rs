@@ -27,6 +27,7 @@ pub(super) async fn dispatch(cli: &Cli, command: &PluginCommand) -> Result<Exit,
         PluginCommand::Dev { what, update } => dev::dev(cli, &test::Meant::new(what, *update)?).await,
         PluginCommand::Check { what, config } => check::check(cli, what, config.as_deref()).await,
         PluginCommand::Inspect { what, manifest } => inspect::inspect(cli, what, &manifest.path).await,
+        PluginCommand::Supply(command) => super::supply::dispatch(cli, command).await,
     }
 }
 
