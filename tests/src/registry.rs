@@ -116,6 +116,27 @@ impl RegistryServer {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
+    /// Returns the file of the largest blob that it holds, so that a test can change it behind its back.
+    ///
+    /// # Panics
+    ///
+    /// Where it holds none.
+    pub fn largest_blob(&self) -> PathBuf {
+        fn blobs(folder: &Path, found: &mut Vec<(u64, PathBuf)>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    blobs(&path, found);
+                } else if path.ends_with("data") {
+                    found.push((fs::metadata(&path).unwrap().len(), path));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        blobs(&self.folder.path().join("data"), &mut found);
+        found.into_iter().max().unwrap().1
+    }
+
     /// Runs skopeo with `words`, as its user and with its authority, and returns what it wrote to stdout.
     ///
     /// # Panics

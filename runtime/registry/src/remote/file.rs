@@ -27,7 +27,9 @@ impl Client {
                 help: Some("write an address that begins with `https://`".to_owned()),
             });
         }
+        self.near.note(url).await;
         let host = Host {
+            near: self.near.clone(),
             http: self.http.clone(),
             options: Arc::clone(&self.options),
             registry: url.host_str().unwrap_or_default().to_owned(),

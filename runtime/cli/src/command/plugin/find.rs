@@ -79,7 +79,7 @@ pub(crate) fn named(word: &str, manifest: &Path) -> Result<Found, EngineError> {
         for (name, from) in declared(manifest)? {
             match from {
                 PluginSource::File(file) if name == word => return at(&beside(manifest, &file)),
-                PluginSource::Oci(_) | PluginSource::Https(_) if name == word => {
+                PluginSource::Oci(_) | PluginSource::Https(_) | PluginSource::Bundle(_) if name == word => {
                     let message = format!("the plugin \"{name}\" is not on this machine");
                     return Err(EngineError::input(message, "fetch its component, and name the file"));
                 }
