@@ -252,9 +252,7 @@ fn policy_believes_a_trusted_key_alone() {
     good(project.relrun(&["apply", "--force"]));
 
     // The key's time is asked of the signature.
-    let late = format!(
-        "policy {{\n trust \"team\" {{ key \"{one}\" until=\"2020-01-01\" }}\n plugin \"*\" signed-by=\"team\"\n}}\n"
-    );
+    let late = format!("policy {{\n trust \"team\" {{ key \"{one}\" until=\"2020-01-01\" }}\n plugin \"*\" signed-by=\"team\"\n}}\n");
     project.write("relrun.kdl", &registry.relrun_kdl(&late));
     refused(&project.relrun(&["check"]), 2, &["when that key was trusted no longer"]);
 }

@@ -331,9 +331,6 @@ pub(crate) enum Command {
     /// What the platform lets this project do.
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Plugins: where they come from, what they are locked to, who signed them.
-    #[command(subcommand)]
-    Plugin(PluginCommand),
     /// Bundles: plugins that somebody vetted, under one signature.
     #[command(subcommand)]
     Bundle(BundleCommand),

@@ -108,7 +108,6 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Cache(command) => cache::dispatch(cli, command),
         Command::Plugin(command) => plugin::dispatch(cli, command).await,
         Command::Policy(command) => policy::dispatch(cli, command).await,
-        Command::Plugin(command) => plugin::dispatch(cli, command).await,
         Command::Bundle(command) => supply::bundle(cli, command).await,
         Command::Doctor => doctor(cli),
         Command::Completions { shell } => completions(*shell),
