@@ -10,6 +10,7 @@ package runtime
 import (
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"unsafe"
 )
 
@@ -31,6 +32,8 @@ var (
 	held []unsafe.Pointer
 	// received counts what the host has written since the last collection: Go looks for garbage only where it allocates by itself.
 	received uintptr
+	// edge is held by the goroutine that calls the host.
+	edge sync.Mutex
 )
 
 func init() {
@@ -44,17 +47,24 @@ func Enter() { debug.SetGCPercent(percent) }
 // Leave ends an export: the host takes the answer, and may come with the next call.
 func Leave() { debug.SetGCPercent(-1) }
 
-// Outside runs a call to the host, and whatever the bindings make of its answer.
+// Outside runs a call to the host, and whatever the bindings make of its answer. Goroutines take turns at it: the one that waits for a collection to
+// end must not find that another has turned them on again.
 func Outside[T any](call func() T) T {
+	edge.Lock()
 	debug.SetGCPercent(-1)
-	answer := call()
+	defer inside()
+	return call()
+}
+
+// inside goes back to the plugin's own code.
+func inside() {
 	held = nil
 	debug.SetGCPercent(percent)
 	if received > plenty {
 		received = 0
 		runtime.GC()
 	}
-	return answer
+	edge.Unlock()
 }
 
 // Unpin lets go of what the host has written for an export; the bindings call it when they have made Go values of it.
