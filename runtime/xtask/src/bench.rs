@@ -9,12 +9,13 @@ mod page;
 mod peers;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use relrun_guest_build::{GuestBuild, Machine, build, ensure};
 
-use crate::Outcome;
 use crate::checkout::{Checkout, announce, run, say};
+use crate::{Outcome, servers};
 
 /// Builds what is measured, measures it, and writes the table.
 pub(crate) fn run_all(checkout: &Checkout) -> Outcome {
@@ -41,10 +42,14 @@ pub(crate) fn run_all(checkout: &Checkout) -> Outcome {
     announce("a warm instance and a call");
     let call = instance_and_call(checkout)?;
     say(&call);
+    announce("10 hosts behind SSH");
+    servers::ensure_all(servers::FLEET)?;
+    let rows = fleet(checkout, &tools.relrun)?;
+    say(&rows);
 
     let file = checkout.root.join("docs/benchmarks.md");
     let text = fs::read_to_string(&file)?;
-    fs::write(&file, page::replace(&text, &page::results(&results, &call, &tools)?)?)?;
+    fs::write(&file, page::replace(&text, &page::results(&results, &[call, rows], &tools)?)?)?;
     fs::remove_dir_all(&folder)?;
     say(&format!("\nwritten to {}", file.display()));
     Ok(())
@@ -60,13 +65,24 @@ fn plugin(checkout: &Checkout) -> Result<std::path::PathBuf, Box<dyn std::error:
     build(&machine, &toolchain, guest, &mut std::io::stderr())?.pop().ok_or_else(|| "the guest was not built".into())
 }
 
+/// Deploys to ten hosts on the loopback, which takes root, `sshd`, rsync and capistrano.
+fn fleet(checkout: &Checkout, relrun: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    let mut command = checkout.cargo(&checkout.root, &["bench", "--locked", "--package", "relrun-tests", "--bench", "fleet"]);
+    rows(command.env("RELRUN_BENCH", relrun))
+}
+
 /// Runs the host's own measurement, which needs the host inside the process.
 fn instance_and_call(checkout: &Checkout) -> Result<String, Box<dyn std::error::Error>> {
-    let mut command: Command = checkout.cargo(&checkout.root, &["bench", "--locked", "--package", "relrun-host", "--bench", "call"]);
+    rows(&mut checkout.cargo(&checkout.root, &["bench", "--locked", "--package", "relrun-host", "--bench", "call"]))
+}
+
+/// Runs a measurement of cargo's, and returns the rows that it printed.
+fn rows(command: &mut Command) -> Result<String, Box<dyn std::error::Error>> {
     let output = command.stderr(std::process::Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err(format!("`cargo bench` failed ({})", output.status).into());
     }
     let said = String::from_utf8(output.stdout)?;
-    said.lines().find(|line| line.starts_with('|')).map(str::to_owned).ok_or_else(|| format!("it said no row: {said}").into())
+    let rows: Vec<&str> = said.lines().filter(|line| line.starts_with('|')).collect();
+    if rows.is_empty() { Err(format!("it said no row: {said}").into()) } else { Ok(rows.join("\n")) }
 }

@@ -20,11 +20,20 @@ const NEEDED: &[(&str, &str)] = &[
 /// Where servers lie that a person's PATH may not name.
 const ALSO: &[&str] = &["/usr/sbin", "/sbin"];
 
-/// Installs what is missing.
+/// What a fleet of hosts is measured with.
+pub(crate) const FLEET: &[(&str, &str)] =
+    &[("ssh-keygen", "openssh-client"), ("sshd", "openssh-server"), ("rsync", "rsync"), ("cap", "capistrano"), ("git", "git")];
+
+/// Installs what tests miss.
 pub(crate) fn ensure() -> Outcome {
     announce("the servers that tests run against");
+    ensure_all(NEEDED)
+}
+
+/// Installs what is missing of these.
+pub(crate) fn ensure_all(needed: &[(&str, &'static str)]) -> Outcome {
     let path = env::var_os("PATH").unwrap_or_default();
-    let missing = missing(&path);
+    let missing = missing(needed, &path);
     if missing.is_empty() {
         say("    all there");
         return Ok(());
@@ -41,12 +50,12 @@ pub(crate) fn ensure() -> Outcome {
         run(apt(&["update"]))?;
         run(install(&missing))?;
     }
-    let left = self::missing(&path);
+    let left = self::missing(needed, &path);
     if left.is_empty() { Ok(()) } else { Err(format!("still missing after they were installed: {}", left.join(" ")).into()) }
 }
 
-fn missing(path: &OsStr) -> Vec<&'static str> {
-    NEEDED.iter().filter(|(program, _)| find(program, path).is_none()).map(|(_, package)| *package).collect()
+fn missing(needed: &[(&str, &'static str)], path: &OsStr) -> Vec<&'static str> {
+    needed.iter().filter(|(program, _)| find(program, path).is_none()).map(|(_, package)| *package).collect()
 }
 
 fn find(program: &str, path: &OsStr) -> Option<std::path::PathBuf> {

@@ -21,14 +21,14 @@ pub(crate) fn replace(text: &str, results: &str) -> Result<String, Box<dyn Error
 }
 
 /// Returns the whole part between the marks.
-pub(crate) fn results(measured: &[Measured], call: &str, tools: &Tools) -> Result<String, Box<dyn Error>> {
+pub(crate) fn results(measured: &[Measured], rows: &[String], tools: &Tools) -> Result<String, Box<dyn Error>> {
     let mut text = format!("\nMeasured on {}, with {}.\n\n", machine()?, versions(tools)?);
     text += "| | aim | relrun | peers (and what they took in relrun's terms) | rounds |\n|---|---|---|---|---|\n";
     for one in measured {
         text += &row(one);
         text.push('\n');
     }
-    writeln!(text, "{call}\n")?;
+    writeln!(text, "{}\n", rows.join("\n"))?;
     Ok(text)
 }
 
