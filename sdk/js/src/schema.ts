@@ -1,6 +1,7 @@
 /** Typed configs: a JSON Schema gives the TypeScript type, the check, and what the host is told. Knows nothing of plugins or hosts. */
 
 import { Invalid } from "./errors.ts";
+import { points } from "./text.ts";
 
 /** A value of JSON. */
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
@@ -208,7 +209,7 @@ function expected(names: readonly string[]): string {
 
 function checked(schema: Schema, value: unknown, at: string): unknown {
   if (typeof value === "string") {
-    within([...value].length, schema.minLength, schema.maxLength, "a length of ", at);
+    if (schema.minLength !== undefined || schema.maxLength !== undefined) within(points(value), schema.minLength, schema.maxLength, "a length of ", at);
     if (schema.pattern !== undefined && !new RegExp(schema.pattern, "u").test(value)) {
       throw new Invalid(`${at}: ${shown(value)} does not match ${schema.pattern}`);
     }

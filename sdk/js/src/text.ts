@@ -2,21 +2,30 @@
 
 import { Invalid } from "./errors.ts";
 
+const SURROGATE = /[\uD800-\uDFFF]/;
 const LONE = /[\uD800-\uDFFF]/u;
+const PAIR_ALL = /[\uD800-\uDBFF][\uDC00-\uDFFF]/g;
 const LONE_ALL = /[\uD800-\uDFFF]/gu;
 const PIECE = 8192;
 /** No host reads JSON that is nested deeper than a little more than this. */
 const MAX_DEPTH = 120;
 
+/** Returns whether a text has half a pair. An engine that can say so by itself is quicker. */
+function isLone(text: string): boolean {
+  const known = text as string & { isWellFormed?: () => boolean };
+  return known.isWellFormed === undefined ? SURROGATE.test(text) && LONE.test(text) : !known.isWellFormed();
+}
+
 /** Returns a text for people, its lone surrogates replaced. */
 export function clean(text: unknown): string {
-  return String(text).replace(LONE_ALL, "\uFFFD");
+  const known = String(text);
+  return isLone(known) ? known.replace(LONE_ALL, "\uFFFD") : known;
 }
 
 /** Returns a text as it is; one that is none, or no Unicode, is refused. */
 export function wellFormed(text: unknown): string {
   if (typeof text !== "string") throw new Invalid(`expected a text, found ${text === null ? "null" : typeof text}`);
-  if (LONE.test(text)) throw new Invalid("a text that is no Unicode: it has a lone surrogate");
+  if (isLone(text)) throw new Invalid("a text that is no Unicode: it has a lone surrogate");
   return text;
 }
 
@@ -26,7 +35,7 @@ export function jsonOf(value: unknown, what: string): string {
     throw new Invalid(`${what} cannot be written as JSON: ${why}`);
   };
   const check = (key: string, one: unknown): unknown => {
-    if (LONE.test(key) || (typeof one === "string" && LONE.test(one))) refuse("a text that is no Unicode");
+    if (isLone(key) || (typeof one === "string" && isLone(one))) refuse("a text that is no Unicode");
     if (typeof one === "number" && !Number.isFinite(one)) refuse(`${one} is no number of JSON`);
     if (typeof one === "bigint" || typeof one === "function" || typeof one === "symbol") refuse(`a ${typeof one} is no value of JSON`);
     return one;
@@ -51,80 +60,118 @@ function depthOf(value: unknown, left: number): number {
   return least;
 }
 
+/** Returns how many code points a text has. */
+export function points(text: string): number {
+  // Taking the pairs out is the engine's own work, and quick; counting them here is not.
+  return SURROGATE.test(text) ? text.length - (text.length - text.replace(PAIR_ALL, "").length) / 2 : text.length;
+}
+
 /** Returns a text in UTF-8. Lone surrogates become U+FFFD, as `TextEncoder` has it. */
 export function encode(text: string): Uint8Array {
-  const out = new Uint8Array(lengthOf(text));
-  let at = 0;
-  for (let index = 0; index < text.length; index += 1) {
-    const point = pointAt(text, index);
-    if (point > 0xffff) index += 1;
-    at = put(out, at, point);
+  const { length } = text;
+  const out = new Uint8Array(length);
+  for (let index = 0; index < length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit >= 0x80) return encodeFrom(text, index, out);
+    out[index] = unit;
   }
   return out;
 }
 
-function pointAt(text: string, index: number): number {
-  const point = text.codePointAt(index) ?? 0xfffd;
-  return point >= 0xd800 && point <= 0xdfff ? 0xfffd : point;
+/** Goes on where the first code point that is no ASCII stands. */
+function encodeFrom(text: string, start: number, ascii: Uint8Array): Uint8Array {
+  const { length } = text;
+  const out = new Uint8Array(start + (length - start) * 3);
+  out.set(ascii.subarray(0, start));
+  let at = start;
+  for (let index = start; index < length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0x80) {
+      out[at++] = unit;
+    } else if (unit < 0x800) {
+      out[at++] = 0xc0 | (unit >> 6);
+      out[at++] = 0x80 | (unit & 0x3f);
+    } else {
+      const point = text.codePointAt(index) ?? 0;
+      if (point > 0xffff) index += 1;
+      at = put(out, at, point >= 0xd800 && point <= 0xdfff ? 0xfffd : point);
+    }
+  }
+  return out.slice(0, at);
 }
 
-function lengthOf(text: string): number {
-  let length = 0;
-  for (let index = 0; index < text.length; index += 1) {
-    const point = pointAt(text, index);
-    if (point > 0xffff) index += 1;
-    length += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+/** Puts a code point of three or four bytes. */
+function put(out: Uint8Array, start: number, point: number): number {
+  let at = start;
+  if (point > 0xffff) {
+    out[at++] = 0xf0 | (point >> 18);
+    out[at++] = 0x80 | ((point >> 12) & 0x3f);
+  } else {
+    out[at++] = 0xe0 | (point >> 12);
   }
-  return length;
-}
-
-function put(out: Uint8Array, at: number, point: number): number {
-  if (point < 0x80) {
-    out[at] = point;
-    return at + 1;
-  }
-  const more = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
-  const mark = more === 1 ? 0xc0 : more === 2 ? 0xe0 : 0xf0;
-  out[at] = mark | (point >> (6 * more));
-  for (let left = more - 1; left >= 0; left -= 1) out[at + more - left] = 0x80 | ((point >> (6 * left)) & 0x3f);
-  return at + more + 1;
+  out[at++] = 0x80 | ((point >> 6) & 0x3f);
+  out[at++] = 0x80 | (point & 0x3f);
+  return at;
 }
 
 /** Returns the text of bytes in UTF-8. What is no UTF-8 is an error if `fatal`, else U+FFFD. */
 export function decode(bytes: Uint8Array, fatal = true): string {
   const pieces: string[] = [];
-  let units: number[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const [point, length] = read(bytes, at);
-    if (point < 0 && fatal) throw new Invalid(`byte ${at} is no UTF-8`);
-    at += length;
-    const known = point < 0 ? 0xfffd : point;
-    if (known > 0xffff) units.push(0xd800 + ((known - 0x10000) >> 10), 0xdc00 + ((known - 0x10000) & 0x3ff));
-    else units.push(known);
-    if (units.length >= PIECE) {
-      pieces.push(String.fromCharCode.apply(null, units));
-      units = [];
+  const units = new Uint16Array(PIECE + 1);
+  const { length } = bytes;
+  let filled = 0;
+  let at = 0;
+  while (at < length) {
+    const first = bytes[at] as number;
+    if (first < 0x80) {
+      units[filled++] = first;
+      at += 1;
+    } else {
+      const more = first < 0xc2 || first > 0xf4 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+      const known = followers(bytes, at, first, more);
+      if (known < more || more === 0) {
+        if (fatal) throw new Invalid(`byte ${at} is no UTF-8`);
+        units[filled++] = 0xfffd;
+        at += known + 1;
+      } else {
+        filled = fill(units, filled, bytes, at, more);
+        at += more + 1;
+      }
+    }
+    if (filled >= PIECE) {
+      pieces.push(String.fromCharCode.apply(null, units.subarray(0, filled) as unknown as number[]));
+      filled = 0;
     }
   }
-  pieces.push(String.fromCharCode.apply(null, units));
+  pieces.push(String.fromCharCode.apply(null, units.subarray(0, filled) as unknown as number[]));
   return pieces.join("");
 }
 
-/** Returns the code point at a place, -1 where there is none, and how many bytes it took. */
-function read(bytes: Uint8Array, at: number): [point: number, length: number] {
+/** Returns how many of the bytes that must follow a first one do: too long forms, halves of pairs and what is beyond Unicode have none. */
+function followers(bytes: Uint8Array, at: number, first: number, more: number): number {
+  const second = bytes[at + 1] ?? 0;
+  const least = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const most = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  if (more === 0 || second < least || second > most) return 0;
+  let known = 1;
+  while (known < more && ((bytes[at + known + 1] ?? 0) & 0xc0) === 0x80) known += 1;
+  return known;
+}
+
+/** Puts the units of a code point of two to four bytes. */
+function fill(units: Uint16Array, filled: number, bytes: Uint8Array, at: number, more: number): number {
   const first = bytes[at] ?? 0;
-  if (first < 0x80) return [first, 1];
-  const more = first >= 0xf0 && first < 0xf5 ? 3 : first >= 0xe0 && first < 0xf0 ? 2 : first >= 0xc2 && first < 0xe0 ? 1 : 0;
-  if (more === 0) return [-1, 1];
-  let point = first & (0x3f >> more);
-  for (let index = 1; index <= more; index += 1) {
-    const next = bytes[at + index] ?? 0;
-    if (next < 0x80 || next > 0xbf) return [-1, index];
-    point = (point << 6) | (next & 0x3f);
+  const second = (bytes[at + 1] ?? 0) & 0x3f;
+  const third = (bytes[at + 2] ?? 0) & 0x3f;
+  const fourth = (bytes[at + 3] ?? 0) & 0x3f;
+  if (more < 3) {
+    units[filled] = more === 1 ? ((first & 0x1f) << 6) | second : ((first & 0x0f) << 12) | (second << 6) | third;
+    return filled + 1;
   }
-  const least = more === 1 ? 0x80 : more === 2 ? 0x800 : 0x10000;
-  const bad = point < least || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff);
-  return [bad ? -1 : point, more + 1];
+  const above = (((first & 0x07) << 18) | (second << 12) | (third << 6) | fourth) - 0x10000;
+  units[filled] = 0xd800 + (above >> 10);
+  units[filled + 1] = 0xdc00 + (above & 0x3ff);
+  return filled + 2;
 }
 
 /** Returns bytes as they are, and a text in UTF-8. */

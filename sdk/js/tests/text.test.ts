@@ -11,6 +11,7 @@ test("texts become UTF-8 and texts again", () => {
   for (const one of TEXTS) {
     assert.deepEqual(text.encode(one), new TextEncoder().encode(one));
     assert.equal(text.decode(text.encode(one)), one);
+    assert.equal(text.points(one), [...one].length);
   }
   assert.deepEqual(text.encode("a\ud800b"), new TextEncoder().encode("a\ud800b"));
 });

@@ -197,7 +197,7 @@ function hex(bytes: Uint8Array): string {
 
 const actions: Record<string, (a: Args) => unknown> = {
   echo: (a) => a.value,
-  length: (a) => ({ bytes: text.encode(a.text).length, points: [...a.text].length }),
+  length: (a) => ({ bytes: text.encode(a.text).length, points: text.points(a.text) }),
   repeat: (a) => a.text.repeat(a.times),
   throw: (a) => {
     throw named(a.kind, a.message);
