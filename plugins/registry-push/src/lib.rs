@@ -12,7 +12,8 @@ pub use config::Config;
 use config::Tag;
 use relrun_sdk::registry::{Repository, repository};
 use relrun_sdk::{
-    About, Came, Change, Error, ErrorKind, Health, Needs, Outcome, Plugin, Recovery, Result, checkpoint, log, need, outputs, receipt,
+    About, Came, Change, Error, ErrorKind, Health, Needs, Outcome, Plugin, Recovery, Result, checkpoint, context, log, need, outputs,
+    receipt,
 };
 
 /// What the steps behind it may refer to.
@@ -168,14 +169,22 @@ impl Plugin for RegistryPush {
     }
 }
 
-/// Looks at what the tags stand for now. One that never changes and stands for another image is refused before anything is sent.
+/// Looks at what the tags stand for now. One that never changes and stands for another image is refused before anything is sent. What an earlier attempt
+/// of this release has pointed already stood for something else before, and that attempt wrote down for what.
 fn survey(to: &Repository, digest: String, tags: Vec<Tag>) -> Result<Receipt> {
+    let earlier = context::unfinished::<Receipt>()?.filter(|earlier| earlier.repository == to.name());
+    let before = |tag: &str, now: Option<String>| {
+        let earlier = earlier.as_ref().filter(|earlier| now.as_ref() == Some(&earlier.digest));
+        let known = earlier.and_then(|earlier| earlier.tags.iter().find(|pointed| pointed.tag == tag));
+        known.map_or(now, |pointed| pointed.previous.clone())
+    };
     let mut pointed = Vec::with_capacity(tags.len());
     for tag in tags {
-        let previous = to.find(&tag.name)?;
-        if let Some(there) = previous.as_ref().filter(|there| tag.fixed && **there != digest) {
+        let now = to.find(&tag.name)?;
+        if let Some(there) = now.as_ref().filter(|there| tag.fixed && **there != digest) {
             return Err(taken(to.name(), &tag.name, there, &digest));
         }
+        let previous = before(&tag.name, now);
         pointed.push(Pointed { tag: tag.name, fixed: tag.fixed, previous });
     }
     Ok(Receipt { repository: to.name().to_owned(), digest, tags: pointed })

@@ -119,6 +119,21 @@ fn an_undo_leaves_what_stood_before() {
 }
 
 #[test]
+fn an_attempt_that_is_made_again_remembers_what_stood_before_the_first() {
+    let fake = Fake::new();
+    let first = with("tag", json!(["1.4.1"]));
+    let before = fake.apply::<RegistryPush>(&first).expect("applies").outputs["digest"].as_str().map(str::to_owned);
+    let other = with("layer", json!([{ "tree": tree("c"), "to": "/srv" }]));
+    fake.apply::<RegistryPush>(&other).expect("points both tags, and then its answer is lost");
+    let left = fake.checkpoints().last().cloned().expect("it saved one");
+    let fake = fake.unfinished(&left);
+    let receipt = fake.apply::<RegistryPush>(&other).expect("applies again").receipt.expect("it has one");
+    fake.undo::<RegistryPush>(&other, &receipt).expect("undoes");
+    assert_eq!(fake.image_tag(REPOSITORY, "candidate"), before);
+    assert_eq!(fake.image_tag(REPOSITORY, "1.4.2"), None, "the first attempt made it");
+}
+
+#[test]
 fn what_somebody_moved_since_and_what_cannot_be_taken_away_stays() {
     let fake = Fake::new();
     let receipt = fake.apply::<RegistryPush>(&config()).expect("applies").receipt.expect("it has one");
