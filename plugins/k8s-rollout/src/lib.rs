@@ -3,6 +3,8 @@
 //! The server decides what an object becomes (server-side apply): this plugin keeps no defaults, merges nothing by itself, and must never change
 //! anything before the server has tried all of it and what stood before is written down.
 
+mod adopt;
+mod again;
 mod api;
 mod back;
 mod change;
@@ -25,7 +27,7 @@ mod watch;
 use api::{Api, Applied, Target, refused};
 use config::Config;
 use relrun_sdk::serde_json::Value;
-use relrun_sdk::{About, Came, Change, Error, Health, Needs, Outcome, Plugin, Recovery, Result, need, outputs, receipt};
+use relrun_sdk::{About, Came, Change, Error, Health, Needs, Outcome, Plugin, Recovery, Result, Standing, need, outputs, receipt};
 
 /// What a rollout tells the steps behind it.
 #[outputs]
@@ -136,7 +138,7 @@ impl Plugin for Rollout {
                 Some(_) => {}
             }
         }
-        for (target, live) in rollout::surplus(&api, config, &wanted)? {
+        for (target, live) in rollout::surplus(&api, config, &wanted, &again::Again::read(config)?)? {
             changes.push(Change::new(format!("would remove {}", target.shown())).detail(diff::unified(Some(&live), None)));
         }
         Ok(changes)
@@ -180,6 +182,10 @@ impl Plugin for Rollout {
         }
         let drifted = drift(&receipt)?;
         Ok(if drifted.is_empty() { Health::Intact } else { Health::Drifted(drifted) })
+    }
+
+    fn find(config: Config) -> Result<Standing<Receipt>> {
+        adopt::find(&config)
     }
 
     fn undo(config: Config, receipt: Receipt) -> Result<String> {

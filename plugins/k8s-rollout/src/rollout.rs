@@ -1,9 +1,10 @@
 //! The way forward: everything is tried by the server before anything is changed, and what stood before is written down before it goes.
 
+use crate::again::{self, Again};
 use crate::api::{Answer, Api, Applied, Target, refused};
 use crate::config::{Config, Conflicts};
 use crate::events::Events;
-use crate::{Before, Entry, Outputs, Phase, Pruned, Receipt, change, diff, fields, manifests, mark, wait};
+use crate::{Before, Entry, Outputs, Phase, Pruned, Receipt, adopt, change, diff, fields, manifests, mark, wait};
 use relrun_sdk::serde_json::Value;
 use relrun_sdk::{Error, Outcome, Result, checkpoint, context, log};
 use std::collections::BTreeSet;
@@ -38,13 +39,14 @@ pub(crate) fn survey(api: &Api, config: &Config) -> Result<Vec<Wanted>> {
 }
 
 /// Finds what belongs to this rollout and is in the manifests no longer: by the last receipt, and by the label.
-pub(crate) fn surplus(api: &Api, config: &Config, wanted: &[Wanted]) -> Result<Vec<(Target, Value)>> {
+pub(crate) fn surplus(api: &Api, config: &Config, wanted: &[Wanted], again: &Again) -> Result<Vec<(Target, Value)>> {
     if !config.prune {
         return Ok(Vec::new());
     }
     let kept: BTreeSet<&Target> = wanted.iter().map(|wanted| &wanted.target).collect();
     let previous = context::previous::<Receipt>()?.filter(|previous| previous.is_at(config));
     let mut known: BTreeSet<Target> = previous.iter().flat_map(|previous| &previous.entries).map(|entry| entry.target.clone()).collect();
+    known.extend(again.targets().cloned());
     let places: BTreeSet<(String, String, String)> = kept
         .iter()
         .copied()
@@ -76,16 +78,19 @@ pub(crate) fn surplus(api: &Api, config: &Config, wanted: &[Wanted]) -> Result<V
 pub(crate) fn apply(config: &Config) -> Result<Outcome<Outputs, Receipt>> {
     let api = Api::new(&config.context, &config.namespace, &config.field_manager);
     let wanted = survey(&api, config)?;
+    let again = Again::read(config)?;
     let mut entries = Vec::new();
     let mut changed = 0;
     for wanted in &wanted {
         let answer = wanted.tried(&api, config)?;
         let tried = accepted(&wanted.target, answer)?;
         changed += usize::from(wanted.live.as_ref().is_none_or(|live| !diff::is_same(live, &tried)));
-        entries.push(entry(config, wanted, &tried));
+        entries.push(entry(config, wanted, &tried, &again));
     }
-    let surplus = surplus(&api, config, &wanted)?;
-    let pruned = surplus.iter().map(|(target, live)| pruned(config, target, live)).collect();
+    let kept: BTreeSet<&Target> = wanted.iter().map(|wanted| &wanted.target).collect();
+    entries.extend(again.left(&kept));
+    let surplus = surplus(&api, config, &wanted, &again)?;
+    let pruned = again.with_removed(&kept, surplus.iter().map(|(target, live)| pruned(config, target, live)).collect());
     let mut receipt = Receipt {
         context: config.context.clone(),
         namespace: config.namespace.clone(),
@@ -107,6 +112,8 @@ pub(crate) fn apply(config: &Config) -> Result<Outcome<Outputs, Receipt>> {
     for (target, _) in &surplus {
         change::remove(&api, target)?;
     }
+    adopt::say_whose(config, &wanted)?;
+    again::settle(&api, &mut receipt, wanted.len())?;
     receipt.phase = Phase::Done;
     Ok(outcome(receipt, changed))
 }
@@ -150,12 +157,13 @@ pub(crate) fn accepted(target: &Target, answer: Answer) -> Result<Value> {
 }
 
 /// Notes what is applied, and what stood there: our own fields, and those that we are about to set.
-fn entry(config: &Config, wanted: &Wanted, tried: &Value) -> Entry {
+pub(crate) fn entry(config: &Config, wanted: &Wanted, tried: &Value, again: &Again) -> Entry {
     let secret = wanted.target.kind == "Secret";
-    let before = match &wanted.live {
-        None => Before::Nothing,
-        Some(_) if secret => Before::Hidden,
-        Some(live) => {
+    let before = match (again.before(&wanted.target, wanted.live.as_ref()), &wanted.live) {
+        (Some(before), _) => before,
+        (None, None) => Before::Nothing,
+        (None, Some(_)) if secret => Before::Hidden,
+        (None, Some(live)) => {
             let manager = &config.field_manager;
             let reached = fields::union(&fields::owned(live, manager), &fields::owned(tried, manager));
             Before::Object(fields::project(live, &reached))

@@ -48,6 +48,17 @@ impl<'a> Place<'a> {
         Ok(Self { object, path: parts })
     }
 
+    /// Returns what stands there.
+    pub(crate) fn get<'v>(&self, object: &'v Value) -> Option<&'v Value> {
+        self.path.iter().try_fold(object, |place, part| match part {
+            Part::Field(name) => place.get(name),
+            Part::Item(name) => {
+                let items = place.as_array()?;
+                items.iter().find(|item| item["name"] == *name).or_else(|| items.get(name.parse::<usize>().ok()?))
+            }
+        })
+    }
+
     /// Puts a value there. It takes the type of what it replaces; where nothing is, it is text.
     pub(crate) fn put(&self, object: &mut Value, text: &str) -> Result<()> {
         let mut place = object;
@@ -103,6 +114,26 @@ pub(crate) fn images<'a>(object: &mut Value, images: &'a std::collections::BTree
         Value::Array(items) => items.iter_mut().for_each(|item| self::images(item, images, met)),
         _ => {}
     }
+}
+
+/// Returns all containers of an object, wherever it has its pods' template.
+pub(crate) fn containers(object: &Value) -> Vec<&Value> {
+    match object {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| match (name.as_str(), value) {
+                ("containers" | "initContainers", Value::Array(items)) => items.iter().collect(),
+                _ => containers(value),
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(containers).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Returns whether a container has an image of a name.
+pub(crate) fn has_image(container: &Value, name: &str) -> bool {
+    container["image"].as_str().is_some_and(|image| bare(image) == name)
 }
 
 fn replace<'a>(image: &mut Value, images: &'a std::collections::BTreeMap<String, String>, met: &mut Vec<&'a str>) {

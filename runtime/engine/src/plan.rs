@@ -234,6 +234,26 @@ pub async fn plan_package(
 
 type Prepared = crate::prepare::Prepared;
 
+/// Makes what pure steps give, or takes it from the cache: for whoever has to know it before there is a release.
+pub(crate) async fn built(
+    workspace: &Workspace,
+    applied: &Applied,
+    wanted: &BTreeSet<StepId>,
+) -> Result<BTreeMap<NodeId, Outcome>, EngineError> {
+    let asker = Asker::new(workspace, &applied.prepared, &|node: NodeId| wanted.contains(&StepId(node.0)))?;
+    let mut planner = Planner::new(asker, true, &applied.wiring);
+    for PlannedStep { step, action, .. } in planner.steps(&applied.prepared, &applied.survey, Some(wanted)).await? {
+        let reason = match action {
+            Action::Cached | Action::Built { .. } => continue,
+            Action::Failed { reason } | Action::Unplannable { reason } => reason,
+            Action::KnownAfter { step } => format!("it is known only after {step}"),
+            Action::Run { .. } | Action::Change { .. } => "it changes something, and is not run for this".to_owned(),
+        };
+        return Err(EngineError::input(format!("{step}: {reason}"), "nothing was changed; what is read of it has to be known first"));
+    }
+    Ok(planner.outcomes)
+}
+
 struct Planner<'w> {
     asker: Asker<'w>,
     build: bool,

@@ -1,6 +1,7 @@
 //! The ways back that are not smooth: sets that do not come up, conditions of before, secrets that nobody kept.
 
-use super::{Shop, WEB};
+use super::{MANIFEST, Shop, WEB};
+use relrun_tests::kubernetes_stub::{Fault, Harm};
 
 const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: password}\ndata: {a: aGVsbG8=}\n";
 
@@ -52,4 +53,30 @@ fn a_plan_shows_nothing_of_what_a_secret_holds() {
     let plan = shop.good("plan");
     assert!(plan.contains("would change Secret/password") && plan.contains("(hidden, after)"), "{plan}");
     assert!(!plan.contains("aGVsbG8=") && !plan.contains("bW9vbg=="), "{plan}");
+}
+
+#[test]
+fn an_attempt_that_is_made_again_remembers_what_stood_before_the_first() {
+    let shop = Shop::open();
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{a: b}}\n");
+    shop.project.write("k8s/old.yaml", &map("old"));
+    shop.good("apply --yes");
+    std::fs::remove_file(shop.project.path("k8s/old.yaml")).unwrap();
+    shop.project.write("k8s/new.yaml", &map("new"));
+    let text = MANIFEST.replace("reads \"k8s/**\"", "reads \"k8s/**\"; retry attempts=2 backoff=\"10ms\"");
+    shop.project.write("release.kdl", &text);
+    // The maps are changed, and then the server takes no change of the deployment until the first attempt gives up. Its dry run goes through.
+    let change = "deployments/web?fieldManager=relrun&force=false&fieldValidation=Strict";
+    shop.stub.harm(Fault { spared: 1, ..Fault::times(change, Harm::TooMany(0), 6) });
+    let said = shop.good("apply --yes -i who=Moon -i image=shop:2");
+    assert!(shop.stub.is_harmless(), "{said}");
+    assert_eq!(
+        (shop.who(), shop.image(), shop.stub.names("configmaps")),
+        ("Moon".into(), "shop:2".into(), vec!["new".into(), "settings".into()])
+    );
+    shop.good("undo r2 -e live --yes");
+    assert_eq!(
+        (shop.who(), shop.image(), shop.stub.names("configmaps")),
+        ("World".into(), "shop:1".into(), vec!["old".into(), "settings".into()])
+    );
 }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
 
+mod adopt;
 mod back;
 mod others;
 

@@ -1,24 +1,29 @@
 //! `adopt`: what stands in an environment without relrun's doing becomes its first release, so that the second one has something to go back to.
 //!
 //! Each plugin is asked what stands there, and what the values that its config refers to would have to be. With those the release is carried as any
-//! other: its steps run, and find that nothing is to be done. Nothing is built, and nothing here knows what a plugin found.
+//! other: its steps run, and find that nothing is to be done. Nothing is built but what a step of the environment reads (manifests, say): a plugin
+//! sees by that what is meant. Nothing here knows what a plugin found.
 
 use super::apply::{ApplyRequest, identity_of};
 use super::bring::steps_in;
 use super::start::{Adopted, Draft, MadeOf};
 use super::{Applied, Tools};
-use crate::ask::{Asker, Question};
+use crate::ask::{Asker, Question, Silent};
 use crate::carry::Aim;
 use crate::dependency::{self, Needed};
 use crate::given::Given;
 use crate::prepare::Prepared;
+use crate::staging::Stage;
+use crate::values::output;
 use crate::{EngineError, Loaded};
 use relrun_graph::NodeId;
 use relrun_host::{Operation, Reply};
 use relrun_ledger::{DeploymentKey, Deployments, Digest, Outcome, ReleaseKind, RunKind, StepId, StepKind};
+use relrun_manifest::{Namespace, Part, ReadsFrom, Reference, Template};
 use relrun_report::RunFinished;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What is asked of `adopt`.
 #[derive(Clone, Debug, Default)]
@@ -59,13 +64,15 @@ pub async fn adopt(tools: Tools<'_>, loaded: Loaded, request: &AdoptRequest) -> 
     check_stands_nothing(&tools, &applied, environment, &steps)?;
     check_done(&applied.prepared, environment, &steps, &request.done)?;
     tools.check_freeze(&applied.prepared.loaded, &BTreeSet::from([environment.clone()]))?;
-    let found = ask(&tools, &applied.prepared, &steps, &request.done).await?;
+    let read = crate::plan::built(&tools.workspace, &applied, &read_from(&applied.prepared, &steps)).await?;
+    let found = ask(&tools, &applied, &steps, (&request.done, &read)).await?;
     let identity = identity(&applied, tools.workspace.runs.summaries(&applied.sought.package)?.len());
     let adopted = found.outcomes.into_iter().map(|(step, outcome)| Adopted { step, outcome, by_word: None });
     let adopted: Vec<Adopted> = adopted.chain(found.done).collect();
     let secrecy = crate::secrets::read(&tools.workspace, &applied.prepared, &|node| steps.contains(&StepId(node.0)))?;
     let locked = dependency::lock(&tools, &applied.needed.requires).await?;
-    let selected: BTreeSet<StepId> = steps.into_iter().chain(adopted.iter().map(|adopted| adopted.step)).collect();
+    let others = adopted.iter().map(|adopted| adopted.step).chain(read.keys().map(|node| StepId(node.0)));
+    let selected: BTreeSet<StepId> = others.chain(steps).collect();
     let draft = Draft {
         prepared: &applied.prepared,
         survey: &applied.survey,
@@ -124,7 +131,17 @@ fn identity(applied: &Applied, count: usize) -> Digest {
 }
 
 /// Asks the plugins of the steps what stands, in the order in which they would run.
-async fn ask(tools: &Tools<'_>, prepared: &Prepared, steps: &BTreeSet<StepId>, done: &[String]) -> Result<Found, EngineError> {
+async fn ask(
+    tools: &Tools<'_>,
+    applied: &Applied,
+    steps: &BTreeSet<StepId>,
+    (done, read): (&[String], &BTreeMap<NodeId, Outcome>),
+) -> Result<Found, EngineError> {
+    let prepared = &applied.prepared;
+    let artifact = |template: &Template| match template.parts.as_slice() {
+        [Part::Ref(reference)] => output(read.get(&outside(prepared, reference)?)?, &reference.path[1..])?.as_str()?.parse().ok(),
+        _ => None,
+    };
     let asker = Asker::new(&tools.workspace, prepared, &|node| steps.contains(&StepId(node.0)))?;
     let mut found = Found::default();
     for node in prepared.graph.topological().filter(|node| steps.contains(&StepId(node.0))) {
@@ -140,18 +157,47 @@ async fn ask(tools: &Tools<'_>, prepared: &Prepared, steps: &BTreeSet<StepId>, d
             continue;
         }
         let question = Question { prepared, node, operation: Operation::Find, config: at.config.clone(), release: "", previous: None };
-        let answer = match asker.ask(question).await {
+        let made = applied.survey.make(&tools.workspace, prepared, node, at.config.clone(), &artifact);
+        let staged = made.and_then(|made| Stage::set(&tools.workspace, &prepared.loaded.directory, &made.inputs, &[]));
+        let stage = staged.map_err(|failure| refused(prepared, node, &failure.message))?;
+        let answer = match asker.ask_in(&stage, question, Arc::new(Silent)).await {
             Ok(Reply::Outcome(answer)) => answer,
             Ok(_) => return Err(refused(prepared, node, "the plugin answered another operation")),
             Err(failure) => return Err(refused(prepared, node, &failure.message)),
         };
         found.receipts.extend(answer.receipt.clone().map(|receipt| (step, receipt)));
         for (reference, value) in &answer.outputs {
-            stand_in(prepared, node, reference, value, &mut found.outcomes)?;
+            stand_in(prepared, node, (reference, value), (read, &mut found.outcomes))?;
         }
     }
     tools.workspace.blobs.sync()?;
     Ok(found)
+}
+
+/// Returns the pure steps outside of the environment from which its steps read, with those that these are made from.
+fn read_from(prepared: &Prepared, steps: &BTreeSet<StepId>) -> BTreeSet<StepId> {
+    let is_pure = |node: &NodeId| prepared.nodes[node.index()].kind == StepKind::Pure;
+    let read = prepared.graph.topological().filter(|node| steps.contains(&StepId(node.0))).flat_map(|node| &prepared.step(node).reads);
+    let mut open: Vec<NodeId> = read
+        .filter_map(|reads| match &reads.from {
+            ReadsFrom::Artifact(template) => template.references().next().and_then(|reference| outside(prepared, reference)),
+            ReadsFrom::Files(_) => None,
+        })
+        .filter(is_pure)
+        .collect();
+    let mut found = BTreeSet::new();
+    while let Some(node) = open.pop() {
+        if found.insert(StepId(node.0)) {
+            open.extend(prepared.step(node).references().filter_map(|reference| outside(prepared, reference)));
+        }
+    }
+    found
+}
+
+/// Returns the step outside of all environments that a reference means.
+fn outside(prepared: &Prepared, reference: &Reference) -> Option<NodeId> {
+    let name = reference.path.first().filter(|_| reference.namespace == Namespace::Step)?;
+    prepared.meant(name, None).filter(|&node| prepared.environment(node).is_none())
 }
 
 fn refused(prepared: &Prepared, node: NodeId, reason: &str) -> EngineError {
@@ -166,23 +212,29 @@ fn refused(prepared: &Prepared, node: NodeId, reason: &str) -> EngineError {
 fn stand_in(
     prepared: &Prepared,
     by: NodeId,
-    reference: &str,
-    value: &Value,
-    outcomes: &mut BTreeMap<StepId, Outcome>,
+    (reference, value): (&str, &Value),
+    (read, outcomes): (&BTreeMap<NodeId, Outcome>, &mut BTreeMap<StepId, Outcome>),
 ) -> Result<(), EngineError> {
     let path = reference.strip_prefix("${step.").and_then(|rest| rest.strip_suffix('}')).and_then(|rest| rest.split_once('.'));
     let node = path.and_then(|(name, _)| prepared.meant(name, None).filter(|&node| prepared.environment(node).is_none()));
-    let (Some((_, output)), Some(node)) = (path, node) else {
+    let (Some((_, name)), Some(node)) = (path, node) else {
         let message =
             format!("{} found a value for {reference}, which no step outside of the environment gives", prepared.nodes[by.index()].label);
         return Err(EngineError::input(message, "write the config with references to steps that are bound to no environment"));
     };
+    if let Some(known) = read.get(&node) {
+        if output(known, &[name.to_owned()]).as_ref() == Some(value) {
+            return Ok(());
+        }
+        let message = format!("what stands is not what {reference} gives: {} would have to be {value}", prepared.nodes[by.index()].label);
+        return Err(EngineError::input(message, "a step that others read is made, and not looked for: name what stands in another way"));
+    }
     let outcome = outcomes.entry(StepId(node.0)).or_default();
     "it stood there before relrun".clone_into(&mut outcome.summary);
     // Where two steps take over different things, one of them would be switched to the other's.
     let differs = match value.as_str().and_then(|text| text.parse::<Digest>().ok()) {
-        Some(tree) => outcome.artifacts.insert(output.to_owned(), tree).is_some_and(|other| other != tree),
-        None => outcome.outputs.insert(output.to_owned(), value.clone()).is_some_and(|other| other != *value),
+        Some(tree) => outcome.artifacts.insert(name.to_owned(), tree).is_some_and(|other| other != tree),
+        None => outcome.outputs.insert(name.to_owned(), value.clone()).is_some_and(|other| other != *value),
     };
     if differs {
         return Err(EngineError::input(
