@@ -87,7 +87,7 @@ export class FakeHost implements Host {
   readonly label: Record<string, string> = {};
   readonly settings = new Map<string, string>();
   readonly lines: string[] = [];
-  readonly faults: { begin: string; error: StepError }[] = [];
+  readonly faults: { begin: string; error: StepError; after: number }[] = [];
   readonly step = new Tree();
   checkpoints: Json[] = [];
   calls: string[] = [];
@@ -123,9 +123,13 @@ export class FakeHost implements Host {
   /** Notes a call, and fails it where the test says so. */
   call(call: string): void {
     this.calls.push(call);
-    const fault = this.faults.findIndex(({ begin }) => call.startsWith(begin));
-    const [found] = fault < 0 ? [] : this.faults.splice(fault, 1);
-    if (found !== undefined) throw found.error;
+    for (const fault of this.faults.filter(({ begin }) => call.startsWith(begin))) {
+      if (fault.after === 0) {
+        this.faults.splice(this.faults.indexOf(fault), 1);
+        throw fault.error;
+      }
+      fault.after -= 1;
+    }
   }
 
   /** Notes a call that changes something. After a crash nothing changes any more. */

@@ -94,9 +94,9 @@ export class Fake {
     return this;
   }
 
-  /** Fails the next call whose record begins with these words, once. */
-  fail(call: string, error: StepError): this {
-    this.#host.faults.push({ begin: call, error });
+  /** Fails the next call whose record begins with these words, once; with `after`, when so many of them went well. */
+  fail(call: string, error: StepError, options: { after?: number } = {}): this {
+    this.#host.faults.push({ begin: call, error, after: options.after ?? 0 });
     return this;
   }
 

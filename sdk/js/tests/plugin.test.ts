@@ -242,7 +242,8 @@ test("context and a planned fault", () => {
   assert.equal(new Fake().unfinished({ id: "1" }) && context.unfinished<{ id: string }>()?.id, "1");
   const fake = new Fake().context({ release: "r9", environment: undefined }).setting("tier", "live").label("a", "b");
   assert.deepEqual([context.release(), context.environment(), context.setting("tier"), context.setting("no"), context.labels()], ["r9", undefined, "live", undefined, { a: "b" }]);
-  fake.answer(200).fail("GET https://a", new Transient("reset"));
+  fake.answer(200).answer(200).fail("GET https://a", new Transient("reset"), { after: 1 });
+  assert.equal(http.get("https://a.example").send().status, 200);
   assert.throws(() => http.get("https://a.example").send(), Transient);
   assert.equal(http.get("https://a.example").send().status, 200);
 });

@@ -35,6 +35,15 @@ class Ended:
     stderr: bytes = b""
 
 
+@dataclasses.dataclass(eq=False)
+class Fault:
+    """A call that fails, after so many like it went well."""
+
+    begin: str
+    error: Error
+    after: int
+
+
 class FakeSecret:
     """A secret of the fake."""
 
@@ -120,7 +129,7 @@ class FakeHost:
         self.checkpoints: list[Any] = []
         self.lines: list[str] = []
         self.calls: list[str] = []
-        self.faults: list[tuple[str, Error]] = []
+        self.faults: list[Fault] = []
         self.crash_after: int | None = None
         self.changes = 0
         self.label: dict[str, str] = {}
@@ -144,10 +153,11 @@ class FakeHost:
     def call(self, call: str) -> None:
         """Notes a call, and fails it where the test says so."""
         self.calls.append(call)
-        for index, (begin, error) in enumerate(self.faults):
-            if call.startswith(begin):
-                del self.faults[index]
-                raise error
+        for fault in [fault for fault in self.faults if call.startswith(fault.begin)]:
+            if fault.after == 0:
+                self.faults.remove(fault)
+                raise fault.error
+            fault.after -= 1
 
     def change(self, call: str) -> None:
         """Notes a call that changes something. After a crash nothing changes any more."""

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from . import _host, _operations, errors, log
 from ._fake_files import Files
-from ._fake_host import Ended, FakeHost, Scripted
+from ._fake_host import Ended, FakeHost, Fault, Scripted
 from ._operations import AnyPlugin
 from .need import Needs
 from .plugin import Change, Health
@@ -88,9 +88,9 @@ class Fake:
         self._host.ends[argv] = Ended(code, _bytes(stdout), _bytes(stderr))
         return self
 
-    def fail(self, call: str, error: errors.Error) -> Self:
-        """Fails the next call whose record begins with these words, once."""
-        self._host.faults.append((call, error))
+    def fail(self, call: str, error: errors.Error, *, after: int = 0) -> Self:
+        """Fails the next call whose record begins with these words, once; with `after`, when so many of them went well."""
+        self._host.faults.append(Fault(call, error, after))
         return self
 
     def crash_after(self, changes: int) -> Self:

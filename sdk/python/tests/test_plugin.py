@@ -341,7 +341,8 @@ class CallsTest(unittest.TestCase):
             self.fake.context(colour="red")
 
     def test_a_planned_fault_comes_once(self) -> None:
-        self.fake.answer(200).fail("GET https://a", Transient("reset"))
+        self.fake.answer(200).answer(200).fail("GET https://a", Transient("reset"), after=1)
+        self.assertEqual(ran(self.fake, lambda: http.get("https://a.example").send().status), 200)
         with self.assertRaises(Transient):
             ran(self.fake, lambda: http.get("https://a.example").send().status)
         self.assertEqual(ran(self.fake, lambda: http.get("https://a.example").send().status), 200)
