@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"sync"
 
 	"relrun/internal/world"
 )
@@ -13,16 +14,22 @@ const LevelTrace = slog.Level(-8)
 
 // LogHandler writes to the step's log. In a component it is slog's default from [Export] on, so that slog.Info and log.Printf go there.
 func LogHandler(least slog.Leveler) slog.Handler {
-	buffer := new(bytes.Buffer)
-	text := slog.NewTextHandler(buffer, &slog.HandlerOptions{Level: least, ReplaceAttr: withoutFrame})
-	return logHandler{text, buffer, least}
+	line := new(line)
+	text := slog.NewTextHandler(&line.Buffer, &slog.HandlerOptions{Level: least, ReplaceAttr: withoutFrame})
+	return logHandler{text, line, least}
 }
 
 // logHandler lets slog's own handler write the attributes, and puts the message before them.
 type logHandler struct {
 	attributes slog.Handler
-	buffer     *bytes.Buffer
+	line       *line
 	least      slog.Leveler
+}
+
+// line is what the attributes of one record are written to.
+type line struct {
+	sync.Mutex
+	bytes.Buffer
 }
 
 // withoutFrame leaves out what the host's log has of its own.
@@ -39,16 +46,25 @@ func (h logHandler) Enabled(_ context.Context, level slog.Level) bool {
 }
 
 func (h logHandler) Handle(ctx context.Context, record slog.Record) error {
-	h.buffer.Reset()
+	message, err := h.text(ctx, record)
+	if err == nil {
+		host().Log(levelOf(record.Level), message)
+	}
+	return err
+}
+
+// text returns the message, and the attributes behind it.
+func (h logHandler) text(ctx context.Context, record slog.Record) (string, error) {
+	h.line.Lock()
+	defer h.line.Unlock()
+	h.line.Reset()
 	if err := h.attributes.Handle(ctx, record); err != nil {
-		return err
+		return "", err
 	}
-	message := record.Message
-	if attributes := bytes.TrimSpace(h.buffer.Bytes()); len(attributes) > 0 {
-		message += " " + string(attributes)
+	if attributes := bytes.TrimSpace(h.line.Bytes()); len(attributes) > 0 {
+		return record.Message + " " + string(attributes), nil
 	}
-	host().Log(levelOf(record.Level), message)
-	return nil
+	return record.Message, nil
 }
 
 func (h logHandler) WithAttrs(attributes []slog.Attr) slog.Handler {

@@ -13,7 +13,8 @@ import (
 	"relrun/internal/world"
 )
 
-// Host is a host in memory. It is the program's only one until the test ends, so tests that use it do not run in parallel.
+// Host is a host in memory. It is the program's only one until the test ends, so tests that use it do not run in parallel, and it takes one call at a
+// time: a plugin whose goroutines call the host is tested as a component, where they take turns.
 type Host struct {
 	facts       facts
 	secrets     map[string]string
