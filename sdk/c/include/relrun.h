@@ -23,6 +23,9 @@ extern "C" {
 #define RR_CHECKED
 #endif
 
+/* A list of C strings: RR_ARGS("log", "-1"). */
+#define RR_ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
 /* ---- Texts, bytes, memory ---------------------------------------------------------------------------------------------------- */
 
 /* A text in UTF-8. data[len] is a NUL that len does not count. */
@@ -244,7 +247,8 @@ void rr_effect(rr_needs *needs);
 void rr_idempotent(rr_needs *needs);
 /* Asks for a capability in the manifest's own words, and says why; one word after the other, as rr_capability makes them. */
 void rr_need(rr_needs *needs, rr_text capability, const char *reason);
-/* A capability: rr_capability("run", (const char *[]){"make", "dist", NULL}, NULL), or with properties {"methods", "GET POST", NULL}. */
+/* A capability: rr_capability("run", RR_ARGS("make", "dist"), NULL), or with properties: RR_ARGS("methods", "GET POST"). A property of
+ * "#true" is a flag. */
 rr_text rr_capability(const char *word, const char *const *arguments, const char *const *properties);
 /* Says one thing that would change, or has drifted. The detail may be NULL. */
 void rr_change(rr_changes *changes, rr_text summary, const char *detail);
@@ -386,8 +390,6 @@ typedef struct rr_command {
     const char *on_host;
     bool readonly; /* it changes nothing, and needs no checkpoint */
 } rr_command;
-/* Arguments of a command: .args = RR_ARGS("log", "-1"). */
-#define RR_ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 typedef enum rr_stream { RR_STDOUT, RR_STDERR } rr_stream;
 /* A command that runs. */

@@ -44,8 +44,8 @@ static rr_error resolve(const void *settings, rr_needs *needs) {
     const struct config *config = settings;
     rr_effect(needs);
     if (config->host.len) {
-        rr_need(needs, rr_capability("host", (const char *[]){config->host.data, NULL}, NULL), "parts are kept there");
-        rr_need(needs, rr_capability("host", (const char *[]){config->host.data, NULL}, NULL), "twice");
+        rr_need(needs, rr_capability("host", RR_ARGS(config->host.data), NULL), "parts are kept there");
+        rr_need(needs, rr_capability("host", RR_ARGS(config->host.data), NULL), "twice");
     }
     return rr_ok();
 }
@@ -115,7 +115,7 @@ static void needs_are_asked_for_once_and_in_kdl(void) {
     const char *needs = NULL;
     RT_OK(rt_resolve("{\"part\": [], \"host\": \"a\\\"b\\nc\"}", &needs));
     RT_SAME(needs, "effect\nhost \"a\\\"b\\nc\"\n");
-    RT_SAME(rr_capability("run", (const char *[]){"npm", "*", NULL}, (const char *[]){"network", "#true", "env", "A", NULL}).data,
+    RT_SAME(rr_capability("run", RR_ARGS("npm", "*"), RR_ARGS("network", "#true", "env", "A")).data,
             "run \"npm\" \"*\" network=#true env=\"A\"");
 }
 

@@ -66,7 +66,7 @@ static rr_error resolve(const void *settings, rr_needs *needs) {
         return rr_ok();
     rr_effect(needs);
     rr_idempotent(needs);
-    rr_need(needs, rr_capability("host", (const char *[]){"*", NULL}, NULL), "it reads the files there, and writes their checksums");
+    rr_need(needs, rr_capability("host", RR_ARGS("*"), NULL), "it reads the files there, and writes their checksums");
     return rr_ok();
 }
 
