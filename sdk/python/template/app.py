@@ -1,4 +1,7 @@
-"""The plugin {{name}}. `relrun plugin build` makes the component, `relrun plugin test` runs the cases of tests/."""
+"""The plugin {{name}}.
+
+`relrun plugin build` makes the component, `relrun plugin test` runs the cases of tests/.
+"""
 
 import logging
 from dataclasses import dataclass
