@@ -6,11 +6,12 @@ use crate::words::Words;
 use futures::future::join_all;
 use relrun_ssh::{Left, Link, Ssh, SshError, SshErrorKind};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a host that was lost may take to be connected to again, so that a command there can be ended.
-const AGAIN: Duration = Duration::from_secs(10);
+const AGAIN: Duration = Duration::from_secs(5);
 /// How long a command has between the polite signal and the end.
 pub(crate) const POLITE: Duration = Duration::from_secs(2);
 
@@ -19,6 +20,8 @@ pub(crate) struct Remotes {
     ssh: Arc<Ssh>,
     words: Arc<Words>,
     running: Mutex<BTreeMap<String, Running>>,
+    /// Set once no more may begin.
+    closed: AtomicBool,
 }
 
 /// One of them.
@@ -40,20 +43,32 @@ pub(crate) struct Remote {
 
 impl Remotes {
     pub(crate) fn new(ssh: Arc<Ssh>, words: Arc<Words>) -> Self {
-        Self { ssh, words, running: Mutex::default() }
+        Self { ssh, words, running: Mutex::default(), closed: AtomicBool::new(false) }
     }
 
-    /// Counts a command as running, from before it is started.
-    pub(crate) fn begin(self: &Arc<Self>, token: String, host: &str, address: &str, line: String, link: Arc<Link>) -> Remote {
+    /// Counts a command as running, from before it is started; nothing where no more may begin.
+    pub(crate) fn begin(self: &Arc<Self>, token: String, host: &str, address: &str, line: String, link: Arc<Link>) -> Option<Remote> {
         let running = Running { host: host.to_owned(), address: address.to_owned(), line, link };
-        self.running().insert(token.clone(), running.clone());
-        Remote { token, running, all: Arc::clone(self) }
+        let mut all = self.running();
+        if self.closed.load(Ordering::Relaxed) {
+            return None;
+        }
+        all.insert(token.clone(), running.clone());
+        Some(Remote { token, running, all: Arc::clone(self) })
+    }
+
+    /// Lets no more begin. Returns whether there are any.
+    pub(crate) fn close(&self) -> bool {
+        let all = self.running();
+        self.closed.store(true, Ordering::Relaxed);
+        !all.is_empty()
     }
 
     /// Ends every command that still runs.
-    pub(crate) async fn end_all(&self) {
+    pub(crate) async fn end_all(&self, polite: Duration) {
+        self.close();
         let left = std::mem::take(&mut *self.running());
-        join_all(left.iter().map(|(token, running)| self.end(token, running, POLITE))).await;
+        join_all(left.iter().map(|(token, running)| self.end(token, running, polite))).await;
     }
 
     /// Ends one command, and says what could not be ended.
@@ -69,7 +84,7 @@ impl Remotes {
     }
 
     async fn end_there(&self, token: &str, running: &Running, polite: Duration) -> Result<Left, SshError> {
-        if !running.link.was_lost().await {
+        if running.link.stands() {
             return running.link.end(token, polite).await;
         }
         // It runs on without its connection.

@@ -2,7 +2,7 @@
 
 use crate::attempt::Attempt;
 use crate::quota::Quota;
-use crate::remotes::Remotes;
+use crate::remotes::{POLITE, Remotes};
 use crate::stop::{Stop, StopSignal};
 use crate::words::Words;
 use crate::{CallLimits, CancelToken};
@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
+
+/// How much of the time that a call has to clean up is for ending what it still runs on hosts.
+const ENDING: Duration = Duration::from_millis(1_500);
 
 /// Why a call was ended from outside.
 enum Ended {
@@ -45,8 +48,9 @@ impl Watch {
         cancel: Option<&CancelToken>,
     ) -> Result<T, Failure> {
         let result = self.drive(call, cancel).await;
-        // Whatever the guest did with them: nothing of this attempt runs on.
-        self.remotes.end_all().await;
+        // Whatever the guest did with them: nothing of this attempt runs on. Whoever was told to stop had the time to be polite.
+        let polite = if self.stop.is_announced() { Duration::ZERO } else { POLITE };
+        self.remotes.end_all(polite).await;
         self.words.flush();
         match result {
             Ok(Ok(answer)) => self.within_output().await.map(|()| answer),
@@ -78,22 +82,30 @@ impl Watch {
         let mut measured = std::pin::pin!(measured);
         let mut deadline = later(self.limits.timeout);
         let mut stopping = None;
+        let mut is_last = false;
         loop {
             tokio::select! {
                 biased;
                 result = &mut call => return result,
                 () = &mut cancelled, if stopping.is_none() => {
                     stopping = Some(Stop::Cancelled);
-                    deadline = later(self.limits.grace);
+                    deadline = later(self.limits.grace.saturating_sub(ENDING));
                     self.stop.announce(Stop::Cancelled);
                 }
                 () = sleep_until(deadline) => {
-                    if let Some(stop) = stopping {
-                        return Err(Ended::Stopped(stop));
+                    match stopping {
+                        // What it still runs on hosts takes the rest of its time to end.
+                        Some(stop) if is_last || self.remotes.close() => return Err(Ended::Stopped(stop)),
+                        Some(_) => {
+                            is_last = true;
+                            deadline = later(self.limits.grace.min(ENDING));
+                        }
+                        None => {
+                            stopping = Some(Stop::TimedOut);
+                            deadline = later(self.limits.grace.saturating_sub(ENDING));
+                            self.stop.announce(Stop::TimedOut);
+                        }
                     }
-                    stopping = Some(Stop::TimedOut);
-                    deadline = later(self.limits.grace);
-                    self.stop.announce(Stop::TimedOut);
                 }
                 bytes = &mut measured => return Err(Ended::Output(bytes)),
             }

@@ -37,7 +37,7 @@ pub struct Link {
     pub(crate) traffic: Arc<Traffic>,
     /// Set where there was no answer: what this knows of the session is not to be relied on any more.
     lost: AtomicBool,
-    /// How much is done on this machine, for which the host need not say anything.
+    /// How much is waited for that the host's SFTP has no part in.
     pub(crate) local: AtomicUsize,
 }
 
@@ -122,12 +122,17 @@ impl Link {
     /// Returns whether it was lost: of a command that just ended with `ssh`'s own exit code, asked after a moment in which this side may hear of it.
     pub async fn was_lost(&self) -> bool {
         for _ in 0..HEARING {
-            if !self.is_alive() || !self.control.exists() {
+            if !self.stands() {
                 return true;
             }
             tokio::time::sleep(MOMENT).await;
         }
         false
+    }
+
+    /// Returns whether a command could go over it, as far as this side knows.
+    pub fn stands(&self) -> bool {
+        self.is_alive() && self.control.exists()
     }
 
     /// Gives it up, so that nobody is handed it again.

@@ -6,6 +6,7 @@
 use crate::error::SshError;
 use crate::files::below;
 use crate::link::Link;
+use crate::watch::Busy;
 use relrun_ledger::Digest;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
@@ -63,7 +64,9 @@ fn is_below(path: &str) -> bool {
 impl Link {
     /// Reads the note of a directory, where there is one that can be read, and gives each file that it names to `take`.
     pub(crate) async fn listing(&self, parent: &str, name: &str, mut take: impl FnMut(Laid)) -> Result<(), SshError> {
+        let busy = Busy::new(self);
         let _only = NOTES_AT_ONCE.acquire().await.map_err(|_| SshError::permanent("the upload was given up"))?;
+        drop(busy);
         match self.read_file(&below(&below(parent, NOTES), name), LONGEST).await {
             Ok(bytes) => Listing::decode(&bytes).into_iter().flat_map(|listing| listing.files).for_each(&mut take),
             Err(error) if !self.is_alive() => return Err(error),

@@ -4,6 +4,7 @@ use crate::command::quoted;
 use crate::error::{SshError, SshErrorKind};
 use crate::link::Link;
 use crate::trouble;
+use crate::watch::Busy;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -51,6 +52,7 @@ impl Link {
 
     /// Runs a script with the host's `/bin/sh`, and returns what it says.
     async fn script(&self, doing: &str, script: &str, input: &[u8], within: Duration) -> Result<String, SshError> {
+        let _busy = Busy::new(self);
         let failed = |kind, reason: &str| SshError::new(kind, format!("failed to {doing}: {reason}"));
         let line = format!("exec /bin/sh -c {}", quoted(script)?);
         let mut command = Command::new(&self.options.program);

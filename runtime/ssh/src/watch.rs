@@ -15,10 +15,11 @@ impl Link {
     /// What the work gives, or that the host is silent.
     pub async fn watched<T>(&self, work: impl Future<Output = Result<T, SshError>>) -> Result<T, SshError> {
         let silent = async {
-            let (mut heard, mut since) = (self.traffic().1, Instant::now());
+            // What is taken by the connection counts too: a long answer to a slow host is no silence.
+            let (mut heard, mut since) = (self.traffic(), Instant::now());
             while since.elapsed() < self.options.silent {
                 sleep(self.options.silent / LOOKS).await;
-                let now = self.traffic().1;
+                let now = self.traffic();
                 if now != heard || self.local.load(Ordering::Relaxed) > 0 {
                     (heard, since) = (now, Instant::now());
                 }
@@ -43,11 +44,11 @@ impl Link {
     }
 }
 
-/// Counts as work on this machine, for as long as it is there.
-struct Busy<'a>(&'a Link);
+/// Counts as something else that is waited for than the host's SFTP, for as long as it is there.
+pub(crate) struct Busy<'a>(&'a Link);
 
 impl<'a> Busy<'a> {
-    fn new(link: &'a Link) -> Self {
+    pub(crate) fn new(link: &'a Link) -> Self {
         link.local.fetch_add(1, Ordering::Relaxed);
         Self(link)
     }

@@ -3,6 +3,7 @@
 use super::hosts::Does;
 use super::process::{Command, refused};
 use crate::attempt::{Attempt, Files, Mode};
+use crate::bindings::types::Error;
 use crate::error::CallError;
 use crate::files::blocking;
 use crate::places;
@@ -182,7 +183,8 @@ async fn on_host(
         network: true,
         limits: Limits::default(),
     };
-    Ok((spec, attempt.remotes.begin(token, name, address, argv.join(" "), link)))
+    let remote = attempt.remotes.begin(token, name, address, argv.join(" "), link);
+    Ok((spec, remote.ok_or(CallError::Told(Error::Cancelled))?))
 }
 
 /// Returns where a command starts, relative to the directory that stands at `base`.

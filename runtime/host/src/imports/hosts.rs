@@ -26,9 +26,14 @@ pub(super) enum Does {
 impl Attempt {
     /// Finds a host that the step may use.
     pub(super) fn host(&self, call: &str, name: &str, does: Does) -> Result<&HostDecl, CallError> {
+        self.stop.check()?;
+        self.declared(call, name, does)
+    }
+
+    /// The same for a call that cannot fail: a stop, which is told once, would be told to nobody.
+    fn declared(&self, call: &str, name: &str, does: Does) -> Result<&HostDecl, CallError> {
         let asked = Capability::Host(name.to_owned());
         let capability = asked.to_string();
-        self.stop.check()?;
         self.effects_only(&capability)?;
         if !self.capabilities.iter().any(|granted| granted.covers(&asked)) {
             return Err(
@@ -167,14 +172,14 @@ impl hosts::Host for State {
     }
 
     async fn labels_of(&mut self, host: String) -> wasmtime::Result<Vec<(String, String)>> {
-        match self.attempt.host("labels-of", &host, Does::Look) {
+        match self.attempt.declared("labels-of", &host, Does::Look) {
             Ok(found) => Ok(found.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect()),
             Err(_) => Ok(Vec::new()),
         }
     }
 
     async fn setting_of(&mut self, host: String, name: String) -> wasmtime::Result<Option<String>> {
-        Ok(self.attempt.host("setting-of", &host, Does::Look).ok().and_then(|found| found.settings.get(&name).cloned()))
+        Ok(self.attempt.declared("setting-of", &host, Does::Look).ok().and_then(|found| found.settings.get(&name).cloned()))
     }
 
     async fn upload(&mut self, host: String, digest: String, path: String) -> Result<(), CallError> {

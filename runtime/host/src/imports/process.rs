@@ -17,11 +17,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
 use tracing::Instrument;
 use wasmtime::component::Resource;
 
 /// What `ssh` itself ends with, where it could not do what it was to.
 const LOST: i32 = 255;
+/// How long a command that ended may take to be known to have.
+const MOMENT: Duration = Duration::from_millis(50);
 /// The most that one `read` gives.
 const PIECE: u32 = 1 << 20;
 
@@ -155,6 +158,15 @@ impl Child {
         ended
     }
 
+    /// Ends it where nobody will wait for it. Here, its drop does that.
+    async fn let_go(mut self) {
+        let Some(remote) = &self.remote else { return };
+        match timeout(MOMENT, self.child.wait()).await {
+            Ok(Ok(exit)) if exit.code() != LOST => remote.has_ended(),
+            _ => self.kill(Duration::ZERO).await,
+        }
+    }
+
     /// Ends it, here and on its host. How it ended then is of no interest; `wait` says it.
     async fn kill(&mut self, polite: Duration) {
         let _ = self.child.kill(polite).await;
@@ -248,10 +260,7 @@ impl process::HostChild for State {
     }
 
     async fn drop(&mut self, child: Resource<Child>) -> wasmtime::Result<()> {
-        let mut child = self.table.delete(child)?;
-        if child.remote.is_some() {
-            child.kill(Duration::ZERO).await;
-        }
+        self.table.delete(child)?.let_go().instrument(span("process.drop")).await;
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod files;
 mod network;
 mod places;
 mod pure;
+mod remote;
 mod step;
 mod support;
 mod worlds;

@@ -213,7 +213,12 @@ impl Step {
 
     /// Runs it; gives what is left to look at, and how it ended.
     pub(crate) async fn run(self) -> (Ran, Result<Reply, Failure>) {
-        let reply = HOST.call(self.invocation).await;
+        self.run_by(&HOST).await
+    }
+
+    /// Runs it by another host than the tests share.
+    pub(crate) async fn run_by(self, host: &Host) -> (Ran, Result<Reply, Failure>) {
+        let reply = host.call(self.invocation).await;
         (Ran { dir: self.dir, heard: self.heard, blobs: self.blobs }, reply)
     }
 

@@ -44,6 +44,7 @@ pub(crate) fn run(config: &Value) -> Result<Value, Error> {
         "sign" => json!(secrets::get(&text("name"))?.sign(b"data")?.len()),
         "run" => command(config).run().map(|code| json!({ "code": code }))?,
         "spawn" => spawn(config)?,
+        "abandon" => abandon(config)?,
         "capture" => json!({ "digest": trees::capture(&text("dir"))? }),
         "restore" => json!(trees::restore(&(text("digest") + &text("tail")), &text("dir"))?),
         "round" => round(&text("dir"), &text("to"))?,
@@ -284,6 +285,22 @@ fn spawn(config: &Value) -> Result<Value, Error> {
         out.extend(piece);
     }
     Ok(json!({ "out": String::from_utf8_lossy(&out), "code": child.wait()? }))
+}
+
+/// Starts a command, waits for its first words, and lets go of it: by a drop, by a kill, without a word, or by a trap.
+fn abandon(config: &Value) -> Result<Value, Error> {
+    let child = command(config).spawn()?;
+    child.read(process::Output::Stdout, 16)?;
+    match config["by"].as_str().unwrap_or_default() {
+        "drop" => drop(child),
+        "kill" => {
+            child.kill();
+            std::mem::forget(child);
+        }
+        "trap" => std::arch::wasm32::unreachable(),
+        _ => std::mem::forget(child),
+    }
+    Ok(json!({}))
 }
 
 fn round(dir: &str, to: &str) -> Result<Value, Error> {
