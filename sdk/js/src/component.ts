@@ -4,8 +4,9 @@ import { errorTo } from "./component-handles.ts";
 import { componentHost } from "./component-host.ts";
 import { errorOf } from "./errors.ts";
 import { use } from "./host.ts";
+import type { Needs } from "./need.ts";
 import * as operations from "./operations.ts";
-import type { Change, Plugin } from "./plugin.ts";
+import type { Change, Health, Plugin } from "./plugin.ts";
 import { install } from "./polyfills.ts";
 import { clean } from "./text.ts";
 
@@ -33,6 +34,14 @@ function changeOf(change: Change): unknown {
   return { summary: clean(change.summary), detail: change.detail === undefined || change.detail === null ? null : clean(change.detail) };
 }
 
+function needsOf({ kind, idempotent, requests }: Needs): unknown {
+  return { kind, idempotent, requests: requests.map((need) => ({ capability: clean(need.capability), reason: clean(need.reason ?? "") })) };
+}
+
+function healthOf(found: Health): unknown {
+  return found.health === "drifted" ? { tag: "drifted", val: found.changes.map(changeOf) } : { tag: found.health };
+}
+
 function recovered(found: operations.Found): unknown {
   if (found.kind === "done") return { tag: "done", val: outcomeOf(found.answer) };
   return found.kind === "partly" ? { tag: "partly", val: found.receipt } : { tag: "not-done" };
@@ -45,22 +54,17 @@ export function exported(plugin: Plugin): { step: object; adoption: object } {
   }
   // What cannot be described fails the build, not the first release.
   const known = operations.describe(plugin);
+  // What an operation answered is put into the world's types where a mistake in it is caught, too.
   const step = {
     describe: () => known,
-    resolve: (config: string) => {
-      const { kind, idempotent, requests } = answered(() => operations.resolve(plugin, config));
-      return { kind, idempotent, requests: requests.map((need) => ({ capability: clean(need.capability), reason: clean(need.reason) })) };
-    },
-    plan: (config: string) => answered(() => operations.plan(plugin, config)).map(changeOf),
-    apply: (config: string) => outcomeOf(answered(() => operations.apply(plugin, config))),
-    recover: (config: string, checkpoint: string | null | undefined) => recovered(answered(() => operations.recover(plugin, config, checkpoint ?? undefined))),
-    verify: (config: string, receipt: string) => {
-      const found = answered(() => operations.verify(plugin, config, receipt));
-      return found.health === "drifted" ? { tag: "drifted", val: found.changes.map(changeOf) } : { tag: found.health };
-    },
-    undo: (config: string, receipt: string) => outcomeOf(answered(() => operations.undo(plugin, config, receipt))),
-    destroy: (config: string, receipt: string) => outcomeOf(answered(() => operations.destroy(plugin, config, receipt))),
+    resolve: (config: string) => answered(() => needsOf(operations.resolve(plugin, config))),
+    plan: (config: string) => answered(() => operations.plan(plugin, config).map(changeOf)),
+    apply: (config: string) => answered(() => outcomeOf(operations.apply(plugin, config))),
+    recover: (config: string, checkpoint: string | null | undefined) => answered(() => recovered(operations.recover(plugin, config, checkpoint ?? undefined))),
+    verify: (config: string, receipt: string) => answered(() => healthOf(operations.verify(plugin, config, receipt))),
+    undo: (config: string, receipt: string) => answered(() => outcomeOf(operations.undo(plugin, config, receipt))),
+    destroy: (config: string, receipt: string) => answered(() => outcomeOf(operations.destroy(plugin, config, receipt))),
   };
-  const adoption = { find: (config: string) => outcomeOf(answered(() => operations.find(plugin, config))) };
+  const adoption = { find: (config: string) => answered(() => outcomeOf(operations.find(plugin, config))) };
   return { step, adoption };
 }

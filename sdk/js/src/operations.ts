@@ -56,7 +56,11 @@ export function resolve(plugin: Plugin, config: string): Needs {
 
 function resolved(plugin: Plugin, config: never): Needs {
   const needs = plugin.resolve === undefined ? pure() : plugin.resolve(config);
-  if (!isObject(needs) || !Array.isArray(needs.requests)) throw answered("resolve", needs, "what need.pure or need.effect gives");
+  const isWhole = isObject(needs) && ["pure", "effect"].includes(needs.kind) && typeof needs.idempotent === "boolean" && Array.isArray(needs.requests);
+  if (!isWhole) throw answered("resolve", needs, "what need.pure or need.effect gives");
+  for (const need of needs.requests) {
+    if (typeof need?.capability !== "string") throw answered("resolve", need, "a need");
+  }
   return needs;
 }
 

@@ -82,7 +82,10 @@ def describe(plugin: AnyPlugin) -> Description:
 
 
 def resolve(plugin: AnyPlugin, config: str) -> need.Needs:
-    return _expect(plugin.resolve(_config(plugin, config)), need.Needs, "resolve")
+    needs = _expect(plugin.resolve(_config(plugin, config)), need.Needs, "resolve")
+    for request in needs.requests:
+        _expect(request, need.Need, "resolve")
+    return needs
 
 
 def plan(plugin: AnyPlugin, config: str) -> list[Change]:
@@ -121,9 +124,9 @@ def verify(plugin: AnyPlugin, config: str, receipt: str) -> Health:
     if read is None:
         _unrecorded(plugin)
     health = plugin.verify(_config(plugin, config), read)
-    if not isinstance(health, Intact | Drifted | Gone):
-        _expect(health, Intact, "verify")
-    return health
+    if isinstance(health, Drifted):
+        return Drifted([_expect(change, Change, "verify") for change in health.changes])
+    return health if isinstance(health, Gone) else _expect(health, Intact, "verify")
 
 
 def undo(plugin: AnyPlugin, config: str, receipt: str) -> Answer:

@@ -13,6 +13,7 @@ from wit_world.imports import types
 
 from . import _host, _operations, errors, log
 from ._component_host import ComponentHost, clean, error_to
+from .need import Needs
 from .plugin import Change, Drifted, Health, Intact, exported
 
 T = TypeVar("T")
@@ -55,38 +56,41 @@ def _health(health: Health) -> Any:
     return types.Health_Intact() if isinstance(health, Intact) else types.Health_Gone()
 
 
+def _needs(needs: Needs) -> types.Needs:
+    kind = types.Kind.EFFECT if needs.is_effect else types.Kind.PURE
+    return types.Needs(kind, needs.idempotent, [types.Need(clean(one.capability), clean(one.reason)) for one in needs.requests])
+
+
 class Step:
-    """The interface `step`."""
+    """The interface `step`. What an operation answered is put into the world's types where a mistake in it is caught, too."""
 
     def describe(self) -> types.Description:
         return types.Description(_known.name, _known.version, _known.summary, _known.config_schema, _known.outputs_schema)
 
     def resolve(self, config: str) -> types.Needs:
-        needs = _answered(lambda: _operations.resolve(_plugin, config))
-        kind = types.Kind.EFFECT if needs.is_effect else types.Kind.PURE
-        return types.Needs(kind, needs.idempotent, [types.Need(clean(one.capability), clean(one.reason)) for one in needs.requests])
+        return _answered(lambda: _needs(_operations.resolve(_plugin, config)))
 
     def plan(self, config: str) -> list[types.Change]:
-        return [_change(change) for change in _answered(lambda: _operations.plan(_plugin, config))]
+        return _answered(lambda: [_change(change) for change in _operations.plan(_plugin, config)])
 
     def apply(self, config: str) -> types.Outcome:
-        return _outcome(_answered(lambda: _operations.apply(_plugin, config)))
+        return _answered(lambda: _outcome(_operations.apply(_plugin, config)))
 
     def recover(self, config: str, checkpoint: str | None) -> Any:
-        return _recovery(_answered(lambda: _operations.recover(_plugin, config, checkpoint)))
+        return _answered(lambda: _recovery(_operations.recover(_plugin, config, checkpoint)))
 
     def verify(self, config: str, receipt: str) -> Any:
-        return _health(_answered(lambda: _operations.verify(_plugin, config, receipt)))
+        return _answered(lambda: _health(_operations.verify(_plugin, config, receipt)))
 
     def undo(self, config: str, receipt: str) -> types.Outcome:
-        return _outcome(_answered(lambda: _operations.undo(_plugin, config, receipt)))
+        return _answered(lambda: _outcome(_operations.undo(_plugin, config, receipt)))
 
     def destroy(self, config: str, receipt: str) -> types.Outcome:
-        return _outcome(_answered(lambda: _operations.destroy(_plugin, config, receipt)))
+        return _answered(lambda: _outcome(_operations.destroy(_plugin, config, receipt)))
 
 
 class Adoption:
     """The interface `adoption`."""
 
     def find(self, config: str) -> types.Outcome:
-        return _outcome(_answered(lambda: _operations.find(_plugin, config)))
+        return _answered(lambda: _outcome(_operations.find(_plugin, config)))
