@@ -108,7 +108,7 @@ impl Attempt {
             masker,
             remotes: Arc::new(Remotes::new(Arc::clone(&ssh), Arc::clone(&words))),
             words,
-            stop: Arc::new(StopSignal::new()),
+            stop: Arc::new(StopSignal::new(Some(invocation.cancel.clone()))),
             ssh,
             files: Some(Files {
                 dirs: invocation.dirs.clone(),
@@ -143,7 +143,7 @@ impl Attempt {
             masker,
             secrets: Arc::default(),
             sink,
-            stop: Arc::new(StopSignal::new()),
+            stop: Arc::new(StopSignal::new(None)),
             files: None,
             pool: Arc::default(),
             used: Mutex::default(),

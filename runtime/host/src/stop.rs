@@ -1,5 +1,6 @@
 //! Tells a step to stop: once, at its next host call, and at once to a host call that waits. What it does with its grace is its own affair.
 
+use crate::CancelToken;
 use crate::bindings::types::Error;
 use crate::error::CallError;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +19,13 @@ pub(crate) enum Stop {
 pub(crate) struct StopSignal {
     sender: watch::Sender<Option<Stop>>,
     told: AtomicBool,
+    cancel: Option<CancelToken>,
 }
 
 impl StopSignal {
-    pub(crate) fn new() -> Self {
-        Self { sender: watch::Sender::new(None), told: AtomicBool::new(false) }
+    /// Makes one that a token announces too. Who watches the call may not have come to it yet, and the next host call must say it all the same.
+    pub(crate) fn new(cancel: Option<CancelToken>) -> Self {
+        Self { sender: watch::Sender::new(None), told: AtomicBool::new(false), cancel }
     }
 
     /// Announces it.
@@ -37,6 +40,9 @@ impl StopSignal {
 
     /// Fails once where a stop was announced and the step does not know.
     pub(crate) fn check(&self) -> Result<(), CallError> {
+        if !self.is_announced() && self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+            self.announce(Stop::Cancelled);
+        }
         match *self.sender.borrow() {
             Some(stop) if !self.told.swap(true, Ordering::Relaxed) => Err(error(stop)),
             _ => Ok(()),

@@ -157,8 +157,11 @@ impl Run<'_> {
             self.checkpoint = Some((*checkpoint).clone());
         }
         if let Some(outcome) = called.outcome() {
-            self.receipt.clone_from(&outcome.receipt);
-        } else if called.failure().is_some() {
+            // What is undone or destroyed keeps the receipt that it was deployed with.
+            if matches!(call.operation, CaseOperation::Apply | CaseOperation::Recover) {
+                self.receipt.clone_from(&outcome.receipt);
+            }
+        } else if called.failure().is_some() && call.operation == CaseOperation::Apply {
             // A failed apply is undone by its last checkpoint.
             self.receipt.clone_from(&self.checkpoint);
         }
