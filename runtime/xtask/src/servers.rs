@@ -16,6 +16,11 @@ const NEEDED: &[(&str, &str)] = &[
     ("htpasswd", "apache2-utils"),
     ("ssh-keygen", "openssh-client"),
     ("sshd", "openssh-server"),
+    // What the tools of the plugins' languages are fetched with: `relrun plugin build` does the rest.
+    ("python3", "python3"),
+    ("pip3", "python3-pip"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
 ];
 /// Where servers lie that a person's PATH may not name.
 const ALSO: &[&str] = &["/usr/sbin", "/sbin"];

@@ -209,11 +209,43 @@ impl Command {
         backend::command_output(&self)
     }
 
+    /// Starts it, for reading its output while it runs.
+    pub fn spawn(self) -> Result<Child> {
+        self.guard()?;
+        backend::command_spawn(&self).map(Child)
+    }
+
     pub(crate) fn is_readonly(&self) -> bool {
         self.readonly
     }
 
     fn guard(&self) -> Result<()> {
         if self.readonly { Ok(()) } else { guard::mutation() }
+    }
+}
+
+/// A command that runs. Dropping it ends its whole process tree.
+#[derive(Debug)]
+pub struct Child(backend::Child);
+
+impl Child {
+    /// Returns the next bytes of its standard output, at most `max`; none at the end.
+    pub fn read(&mut self, max: u32) -> Result<Vec<u8>> {
+        backend::child_read(&mut self.0, max)
+    }
+
+    /// Returns the next bytes of its standard error, at most `max`; none at the end.
+    pub fn read_error(&mut self, max: u32) -> Result<Vec<u8>> {
+        backend::child_read_error(&mut self.0, max)
+    }
+
+    /// Waits for its end; gives the exit code, or 128 plus the signal.
+    pub fn wait(&mut self) -> Result<i32> {
+        backend::child_wait(&mut self.0)
+    }
+
+    /// Ends its whole process tree.
+    pub fn kill(&mut self) {
+        backend::child_kill(&mut self.0);
     }
 }

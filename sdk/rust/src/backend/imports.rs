@@ -174,3 +174,26 @@ fn drain(child: &process::Child, which: process::Output) -> Result<Vec<u8>, Erro
         all.extend(piece);
     }
 }
+
+/// A command that runs.
+pub(crate) type Child = process::Child;
+
+pub(crate) fn command_spawn(command: &Command) -> Result<Child> {
+    Ok(made(command).spawn()?)
+}
+
+pub(crate) fn child_read(child: &mut Child, max: u32) -> Result<Vec<u8>> {
+    Ok(child.read(process::Output::Stdout, max)?)
+}
+
+pub(crate) fn child_read_error(child: &mut Child, max: u32) -> Result<Vec<u8>> {
+    Ok(child.read(process::Output::Stderr, max)?)
+}
+
+pub(crate) fn child_wait(child: &mut Child) -> Result<i32> {
+    Ok(child.wait()?)
+}
+
+pub(crate) fn child_kill(child: &mut Child) {
+    child.kill();
+}

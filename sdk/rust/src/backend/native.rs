@@ -178,3 +178,33 @@ pub(crate) fn command_output(command: &Command) -> Result<Output> {
         Ok(world.exit_of(command))
     })
 }
+
+/// A command of the test's world: it has ended when it begins.
+#[derive(Debug)]
+pub(crate) struct Child(Output);
+
+pub(crate) fn command_spawn(command: &Command) -> Result<Child> {
+    command_output(command).map(Child)
+}
+
+pub(crate) fn child_read(child: &mut Child, max: u32) -> Result<Vec<u8>> {
+    Ok(taken(&mut child.0.stdout, max))
+}
+
+pub(crate) fn child_read_error(child: &mut Child, max: u32) -> Result<Vec<u8>> {
+    Ok(taken(&mut child.0.stderr, max))
+}
+
+pub(crate) fn child_wait(child: &mut Child) -> Result<i32> {
+    Ok(child.0.code)
+}
+
+pub(crate) fn child_kill(child: &mut Child) {
+    child.0.stdout.clear();
+    child.0.stderr.clear();
+}
+
+fn taken(bytes: &mut Vec<u8>, max: u32) -> Vec<u8> {
+    let length = usize::try_from(max.max(1)).map_or(bytes.len(), |max| max.min(bytes.len()));
+    bytes.drain(..length).collect()
+}
