@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let checkout = here.ancestors().nth(2).ok_or("this crate lies in runtime/plugin-build of a checkout")?.canonicalize()?;
-    println!("cargo::rerun-if-changed={}", checkout.join("wit/plugin.wit").display());
+    println!("cargo::rerun-if-changed={}", checkout.join("wit").display());
     let mut table = String::from("&[\n");
     // TypeScript is written with JavaScript's SDK, and has a template of its own.
     for (language, folder, template) in [
@@ -43,7 +43,9 @@ fn list(top: &Path, folder: &Path, without: &dyn Fn(&str) -> bool, of: &str, tab
     paths.sort();
     for path in paths {
         let name = path.file_name().and_then(|name| name.to_str()).ok_or("a file of the SDK has a name that is no text")?;
-        let left = LEFT.contains(&name) || name.starts_with('.') || path.extension().is_some_and(|kind| kind == "pyc");
+        // A template's lock file is written for its author; the SDK's own is for this repository.
+        let is_lock = !of.ends_with("Sdk") && name == "package-lock.json";
+        let left = (LEFT.contains(&name) && !is_lock) || name.starts_with('.') || path.extension().is_some_and(|kind| kind == "pyc");
         if left || (folder == top && without(name)) || path.is_symlink() {
             continue;
         }

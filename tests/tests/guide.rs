@@ -18,12 +18,12 @@ fn block(page: &str, language: &str) -> String {
     rest.split_once("```").unwrap().0.to_owned()
 }
 
-/// Writes the crate as the page shows it, with the SDK of this checkout.
+/// Writes the crate as `relrun plugin new` does, with the page's code and the SDK of this checkout.
 fn crate_of(page: &str, folder: &Path) {
-    let manifest = block(page, "toml");
-    let sdk = "../relrun/sdk/rust";
+    let manifest = fs::read_to_string(checkout().join("sdk/rust/template/Cargo.toml")).unwrap().replace("{{name}}", "greet");
+    let sdk = "vendor/relrun-sdk";
     assert!(manifest.contains(sdk), "{manifest}");
-    let manifest = manifest.replace(sdk, &checkout().join("sdk/rust").display().to_string()) + "\n[workspace]\n";
+    let manifest = manifest.replace(sdk, &checkout().join("sdk/rust").display().to_string());
     fs::create_dir_all(folder.join("src")).unwrap();
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     fs::write(folder.join("src/lib.rs"), block(page, "rust")).unwrap();
@@ -49,7 +49,7 @@ fn the_first_plugin_of_the_guide_is_built_and_released() {
 
     let sandbox = Sandbox::new();
     sandbox.write("release.kdl", &block(&page, "kdl"));
-    let place = sandbox.path("target/wasm32-wasip2/release/greet.wasm");
+    let place = sandbox.path("greet/build/greet.wasm");
     fs::create_dir_all(place.parent().unwrap()).unwrap();
     fs::copy(built, place).unwrap();
     let first = sandbox.relrun(&["apply"]);

@@ -4,12 +4,14 @@
 
 use std::collections::BTreeSet;
 use wit_bindgen_core::wit_parser::{
-    Function, Handle, Interface, InterfaceId, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem, WorldKey,
+    Function, Handle, Interface, Resolve, Type, TypeDefKind, TypeId, WorldItem, WorldKey,
 };
 use wit_component::DecodedWasm;
 
-/// The plugin world of this relrun.
+/// The plugin world that SDKs are for.
 pub const WIT: &str = include_str!("../../../wit/plugin.wit");
+/// The next one, which imports what it keeps of the other.
+const NEXT: &str = include_str!("../../../wit/0.2/plugin.wit");
 
 /// A component could not be taken apart.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -90,18 +92,15 @@ enum Side {
     Export,
 }
 
-/// The world of this relrun.
-struct Own {
-    resolve: Resolve,
-    world: WorldId,
-}
+/// The worlds of this relrun.
+struct Own(Resolve);
 
 impl Own {
     fn read() -> Result<Self, String> {
         let mut resolve = Resolve::default();
-        let package = resolve.push_source("plugin.wit", WIT).map_err(|error| format!("{error:#}"))?;
-        let world = resolve.select_world(&[package], Some("adopting-plugin")).map_err(|error| format!("{error:#}"))?;
-        Ok(Self { resolve, world })
+        resolve.push_source("plugin-0.1.wit", WIT).map_err(|error| format!("{error:#}"))?;
+        resolve.push_source("plugin.wit", NEXT).map_err(|error| format!("{error:#}"))?;
+        Ok(Self(resolve))
     }
 
     /// Compares an item with the world. Types beside the interfaces are nobody's business.
@@ -127,16 +126,15 @@ impl Own {
     }
 
     fn compare_interface(&self, theirs: &Resolve, interface: &Interface, short: &str, version: &str, side: Side) -> Vec<String> {
-        if !version.starts_with("0.1.") {
-            return vec![format!("it is of the version {version}; this relrun runs 0.1")];
-        }
-        let Some(ours) = self.find(short, side) else {
+        let Some(minor) = ["0.1.", "0.2."].into_iter().find(|minor| version.starts_with(minor)) else {
+            return vec![format!("it is of the version {version}; this relrun runs 0.1 and 0.2")];
+        };
+        let Some(ours) = self.find(short, minor) else {
             return match side {
-                Side::Import => vec![format!("this relrun has no interface `{short}`: it may be newer than this relrun")],
+                Side::Import => vec![format!("this relrun has no interface `{short}` of {version}: it may be newer than this relrun")],
                 Side::Export => Vec::new(),
             };
         };
-        let ours = &self.resolve.interfaces[ours];
         let mut faults = Vec::new();
         // Of what is imported, each function must be there; of what is exported, each that the host calls.
         let (asked, given) = if side == Side::Import { (interface, ours) } else { (ours, interface) };
@@ -147,7 +145,7 @@ impl Own {
                 continue;
             };
             let (wanted, found) = if side == Side::Import { (other, function) } else { (function, other) };
-            let (wanted, found) = (signature(&self.resolve, wanted), signature(theirs, found));
+            let (wanted, found) = (signature(&self.0, wanted), signature(theirs, found));
             if wanted != found {
                 faults.push(format!("`{name}` is {found}, and should be {wanted}"));
             }
@@ -155,12 +153,12 @@ impl Own {
         faults
     }
 
-    fn find(&self, short: &str, side: Side) -> Option<InterfaceId> {
-        let world = &self.resolve.worlds[self.world];
-        let items = if side == Side::Import { &world.imports } else { &world.exports };
-        items.values().find_map(|item| match item {
-            WorldItem::Interface { id, .. } => (self.resolve.interfaces[*id].name.as_deref() == Some(short)).then_some(*id),
-            _ => None,
+    /// Returns the interface of a name, in the package of a minor version.
+    fn find(&self, short: &str, minor: &str) -> Option<&Interface> {
+        self.0.interfaces.iter().map(|(_, interface)| interface).find(|interface| {
+            let package = interface.package.map(|package| &self.0.packages[package].name);
+            let version = package.and_then(|package| package.version.as_ref()).map(ToString::to_string);
+            interface.name.as_deref() == Some(short) && version.is_some_and(|version| version.starts_with(minor))
         })
     }
 }

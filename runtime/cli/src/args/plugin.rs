@@ -46,6 +46,9 @@ pub(crate) enum PluginCommand {
         /// Test the component as it is.
         #[arg(long)]
         no_build: bool,
+        /// Where the cases lie; by default in `tests` of the plugin's folder.
+        #[arg(long, value_name = "DIR")]
+        cases: Option<PathBuf>,
     },
     /// Build and test a plugin again whenever something in its folder changes, until Ctrl-C.
     Dev {

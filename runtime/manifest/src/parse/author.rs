@@ -42,9 +42,9 @@ fn build(node: &Node, out: &mut Vec<Mistake>) -> Option<PluginProject> {
         }
     });
     let world = child("world");
-    if let Some(world) = world.as_ref().filter(|world| !matches!(world.value.as_str(), "0.1" | "0.1.0" | "0.1.1")) {
+    if let Some(world) = world.as_ref().filter(|world| !matches!(world.value.as_str(), "0.1" | "0.1.0" | "0.1.1" | "0.2" | "0.2.0")) {
         let mistake = Mistake::new("relrun::manifest::world", world.span, format!("there is no plugin world `{}`", world.value));
-        out.push(mistake.help("this relrun runs plugins of the world `0.1`"));
+        out.push(mistake.help("this relrun runs plugins of the worlds `0.1` and `0.2`"));
     }
     let mut path = |name: &str| {
         let path = child(name)?;

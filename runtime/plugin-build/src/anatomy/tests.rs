@@ -4,6 +4,9 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 /// Makes a component of a world with nothing behind its functions.
 fn component(wit: &str, world: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
+    if wit == NEXT {
+        resolve.push_source("plugin-0.1.wit", WIT).unwrap();
+    }
     let package = resolve.push_source("plugin.wit", wit).unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();
     let mut module = wit_component::dummy_module(
@@ -22,6 +25,13 @@ fn what_is_built_for_the_world_fits_it() {
     assert!(anatomy.reaches().contains("rounds"));
     let step = anatomy.exports.iter().find(|part| part.name == "relrun:plugin/step@0.1.1").unwrap();
     assert!(step.functions.iter().any(|name| name == "destroy"));
+}
+
+#[test]
+fn what_is_built_for_the_next_world_fits_it_too() {
+    let anatomy = Anatomy::of(&component(NEXT, "plugin")).unwrap();
+    assert_eq!(anatomy.faults().collect::<Vec<_>>(), []);
+    assert!(anatomy.reaches().contains("findings") && anatomy.reaches().contains("http"));
 }
 
 #[test]

@@ -25,7 +25,9 @@ impl Toolchain for Python {
         }
         let start = entry.join("relrun_entry.py");
         let module = module(job.project.entry.as_deref().unwrap_or("app.py"))?;
-        let text = format!("import {module}\nfrom relrun_sdk.component import Adoption, Step\n");
+        // Without the first two lines the modules' compiled forms would be written beside their sources.
+        let text =
+            format!("import sys\nsys.dont_write_bytecode = True\nimport {module}\nfrom relrun_sdk.component import Adoption, Step\n");
         fs::write(&start, text).map_err(|source| BuildError::io("write", &start, source))?;
         own_packages(job, around, &python, &packages, watch)?;
         watch.doing("building with componentize-py (about 15 s)");

@@ -30,7 +30,12 @@ impl Toolchain for Rust {
             target_dir: &job.build.join("target"),
             checkout: &job.folder,
         };
-        let components = build(&machine, &toolchain, guests, &mut lines).map_err(BuildError::Rust)?;
+        let components = build(&machine, &toolchain, guests, &mut lines).map_err(|error| match error {
+            relrun_guest_build::Error::Command { reason, log, .. } => {
+                BuildError::Tool { doing: "cargo build".to_owned(), reason, log, help: None }
+            }
+            other => BuildError::Rust(other),
+        })?;
         let path = components.first().ok_or_else(|| BuildError::NoComponent("cargo made none".to_owned()))?;
         fs::read(path).map_err(|source| BuildError::io("read", path, source))
     }
@@ -46,7 +51,13 @@ impl Write for Lines<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         for byte in bytes {
             if *byte == b'\n' {
-                self.watch.line(String::from_utf8_lossy(&self.line).trim_end());
+                let line = String::from_utf8_lossy(&self.line);
+                match line.trim() {
+                    // A wait that could last minutes is nothing to be silent about.
+                    waits if waits.starts_with("Blocking waiting") => self.watch.doing("waiting for another cargo"),
+                    making if making.starts_with("making a toolchain") => self.watch.doing(making),
+                    other => self.watch.line(other),
+                }
                 self.line.clear();
             } else {
                 self.line.push(*byte);

@@ -27,7 +27,8 @@ pub(super) async fn build(cli: &Cli, folder: &Path) -> Result<Exit, EngineError>
 /// Returns a path as it is seen from here.
 pub(super) fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here.canonicalize().ok()?).ok().map(Path::to_owned));
-    here.unwrap_or_else(|| path.to_owned()).display().to_string()
+    let path = here.unwrap_or_else(|| path.to_owned());
+    path.strip_prefix(".").unwrap_or(&path).display().to_string()
 }
 
 /// Prepares the build of a folder.

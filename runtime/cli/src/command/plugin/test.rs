@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 pub(super) struct Meant {
     /// The plugin's folder.
     pub(super) folder: PathBuf,
+    cases: PathBuf,
     filters: Vec<String>,
     update: bool,
 }
 
 impl Meant {
     /// Takes words: the first that is a folder with a `plugin.kdl` is the plugin's, the others are filters.
-    pub(super) fn new(words: &[String], update: bool) -> Result<Self, EngineError> {
+    pub(super) fn new(words: &[String], cases: Option<&Path>, update: bool) -> Result<Self, EngineError> {
         let (folder, filters) = match words {
             [first, rest @ ..] if Path::new(first).join("plugin.kdl").is_file() => (PathBuf::from(first), rest),
             // A path that is no plugin's was meant as one all the same.
@@ -29,7 +30,7 @@ impl Meant {
             }
             all => (PathBuf::from("."), all),
         };
-        Ok(Self { folder, filters: filters.to_vec(), update })
+        Ok(Self { cases: cases.map_or_else(|| folder.join("tests"), Path::to_owned), folder, filters: filters.to_vec(), update })
     }
 
     fn wants(&self, file: &str, case: &str) -> bool {
@@ -47,7 +48,7 @@ struct File {
 }
 
 pub(super) async fn test(cli: &Cli, meant: &Meant, no_build: bool) -> Result<Exit, EngineError> {
-    let files = read(&meant.folder)?;
+    let files = read(&meant.cases)?;
     let chosen = files.iter().flat_map(|file| file.cases.iter().map(move |case| (file, case)));
     let chosen: Vec<(&File, &Case)> = chosen.filter(|(file, case)| meant.wants(&file.name, &case.name)).collect();
     if chosen.is_empty() {
@@ -87,9 +88,8 @@ pub(super) async fn test(cli: &Cli, meant: &Meant, no_build: bool) -> Result<Exi
 }
 
 /// Reads every case file of a plugin; all mistakes of one file at once.
-fn read(folder: &Path) -> Result<Vec<File>, EngineError> {
-    let tests = folder.join("tests");
-    let entries = match std::fs::read_dir(&tests) {
+fn read(tests: &Path) -> Result<Vec<File>, EngineError> {
+    let entries = match std::fs::read_dir(tests) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let help = "write one: `case \"…\" { … }` in tests/NAME.kdl, as docs/plugin-tests.md shows";
