@@ -3,9 +3,7 @@
 //! It looks at types alone. Whether a component runs, the host says.
 
 use std::collections::BTreeSet;
-use wit_bindgen_core::wit_parser::{
-    Function, Handle, Interface, Resolve, Type, TypeDefKind, TypeId, WorldItem, WorldKey,
-};
+use wit_bindgen_core::wit_parser::{Function, Handle, Interface, Resolve, Type, TypeDefKind, TypeId, WorldItem, WorldKey};
 use wit_component::DecodedWasm;
 
 /// The plugin world that SDKs are for.
