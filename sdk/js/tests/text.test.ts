@@ -4,16 +4,38 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Invalid, text } from "relrun-sdk";
 import { install } from "relrun-sdk/polyfills";
+import { decodeByHand, encodeByHand, ways } from "relrun-sdk/utf8";
 
 const TEXTS = ["", "a", "äöü", "€", "😀 a", "\u0000\u007f\u0080\u07ff\u0800\uffff\u{10000}\u{10ffff}", "x".repeat(20000) + "😀".repeat(9000)];
 
-test("texts become UTF-8 and texts again", () => {
-  for (const one of TEXTS) {
-    assert.deepEqual(text.encode(one), new TextEncoder().encode(one));
-    assert.equal(text.decode(text.encode(one)), one);
+test("texts become UTF-8 and texts again, by hand and by the engine", () => {
+  for (const one of [...TEXTS, "\ufeffwith a mark"]) {
+    const bytes = new TextEncoder().encode(one);
+    assert.deepEqual([text.encode(one), encodeByHand(one)], [bytes, bytes]);
+    assert.deepEqual([text.decode(bytes), decodeByHand(bytes, true)], [one, one]);
     assert.equal(text.points(one), [...one].length);
   }
-  assert.deepEqual(text.encode("a\ud800b"), new TextEncoder().encode("a\ud800b"));
+  for (const encode of [text.encode, encodeByHand]) assert.deepEqual(encode("a\ud800b"), new TextEncoder().encode("a\ud800b"));
+});
+
+test("an engine without TextEncoder goes by base64, where it has that", () => {
+  // As QuickJS has it, whatever this Node has.
+  const bytes = Uint8Array as unknown as Record<string, unknown>;
+  const proto = Uint8Array.prototype as unknown as Record<string, unknown>;
+  const had = [bytes["fromBase64"], proto["toBase64"]];
+  bytes["fromBase64"] = (base64: string) => new Uint8Array(Buffer.from(base64, "base64"));
+  proto["toBase64"] = function (this: Uint8Array) {
+    return Buffer.from(this).toString("base64");
+  };
+  const { encode, decode } = ways({ btoa, atob, escape, unescape });
+  [bytes["fromBase64"], proto["toBase64"]] = had;
+  for (const one of TEXTS) {
+    assert.deepEqual(encode(one), new TextEncoder().encode(one));
+    assert.equal(decode(new TextEncoder().encode(one)), one);
+  }
+  assert.equal(encode("a\ud800b"), undefined);
+  assert.equal(decode(new Uint8Array([0xff])), undefined);
+  assert.equal(ways({}).encode("a"), undefined);
 });
 
 test("bytes that are no UTF-8 are an error, or replaced", () => {
@@ -21,6 +43,7 @@ test("bytes that are no UTF-8 are an error, or replaced", () => {
   for (const bytes of wrong) {
     assert.throws(() => text.decode(new Uint8Array([0x61, ...bytes])), Invalid);
     assert.match(text.decode(new Uint8Array([0x61, ...bytes, 0x62]), false), /^a\ufffd+b$/);
+    assert.throws(() => decodeByHand(new Uint8Array(bytes), true), Invalid);
   }
 });
 
