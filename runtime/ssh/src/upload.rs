@@ -278,7 +278,7 @@ impl Link {
         let notes = below(parent, NOTES);
         // The notes first: what is laid and noted between the two listings is in both or in none.
         let (Ok(noted), Ok(there)) = (self.listed(&notes).await, self.listed(parent).await) else { return };
-        let changed = |about: &MetaData| about.modified().map(|time| time.as_duration());
+        let changed = |about: &MetaData| about.modified().map(UnixTimeStamp::as_duration);
         let noted: BTreeMap<String, Option<Duration>> = noted.named.into_iter().map(|(name, about)| (name, changed(&about))).collect();
         let there: BTreeMap<String, Option<Duration>> = there.named.into_iter().map(|(name, about)| (name, changed(&about))).collect();
         let now = there.get(laid).copied().flatten().max(noted.get(laid).copied().flatten());

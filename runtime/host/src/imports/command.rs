@@ -11,7 +11,7 @@ use crate::remotes::Remote;
 use crate::stand_in::CommandStandIn;
 use relrun_confine::{Limits, Mode as Held, Spec, View, is_dangerous_variable};
 use relrun_ledger::StepKind;
-use relrun_manifest::{Capability, Confine, HostAddress, HostDecl, RunGrant};
+use relrun_manifest::{Capability, Confine, HostAddress, RunGrant};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -89,8 +89,10 @@ fn granted<'a>(attempt: &'a Attempt, command: &Command) -> Result<&'a RunGrant, 
     if matching().next().is_none() {
         return Err(attempt.deny(&line, format!("no grant covers this command: add `{line}` to the step's `grant` block")));
     }
-    let is_far = |host: &&HostDecl| command.host.as_deref() == Some(&host.name.value) && matches!(host.address.value, HostAddress::Ssh(_));
-    let is_far = attempt.hosts.iter().any(|host| is_far(&host));
+    let is_far = attempt
+        .hosts
+        .iter()
+        .any(|host| command.host.as_deref() == Some(&host.name.value) && matches!(host.address.value, HostAddress::Ssh(_)));
     let allowed = || matching().filter(|grant| attempt.mode == Mode::Full || grant.readonly);
     // One that would have it confined, where nobody can, says by its own words what is missing.
     let fits = allowed().find(|grant| !is_far || grant.confine == Confine::None).or_else(|| allowed().next());
