@@ -116,7 +116,7 @@ fn cached(project: &Sandbox) -> PathBuf {
 
 fn pinned(project: &Sandbox) -> String {
     let lock = project.read("relrun.lock");
-    lock.lines().find(|line| line.contains("component")).unwrap().trim().to_owned()
+    lock.lines().map(str::trim).find(|line| line.starts_with("component ")).unwrap().to_owned()
 }
 
 #[test]
@@ -240,6 +240,7 @@ fn policy_believes_a_trusted_key_alone() {
     policy(&format!(" revoke \"{id}\" reason=\"the laptop was stolen\"\n"));
     refused(&project.relrun(&["apply", "--force"]), 2, &["which was revoked"]);
     refused(&project.relrun(&["rollback", "-e", "live", "--to", "r1"]), 2, &["which was revoked"]);
+    refused(&project.relrun(&["policy", "check"]), 2, &["audit@live is refused", "which was revoked", "0 of 1 step let through"]);
     let component = pinned(&project).replace("component ", "").replace('"', "");
     policy(&format!(" revoke \"{component}\" reason=\"it leaks\"\n"));
     refused(&project.relrun(&["check"]), 2, &["revokes the component of plugin \"audit\"", "it leaks"]);
@@ -269,13 +270,37 @@ fn a_blob_that_was_changed_in_the_registry_is_refused() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&blob, bytes).unwrap();
-    let ran = project.relrun(&["apply"]);
-    assert_ne!(ran.code, 0, "{}", ran.output);
-    assert!(ran.output.contains("is not what its digest says") || ran.output.contains("failed to pull"), "{}", ran.output);
+    refused(&project.relrun(&["apply"]), 2, &["is not what its digest says"]);
     assert!(!project.path("relrun.lock").exists() && !project.path("plugin-cache/components").exists());
     // A digest in the manifest holds though the registry is whole.
     fs::write(&blob, first()).unwrap();
     let line = format!("plugin \"audit\" from=\"{}\" digest=\"sha256:{}\"\n", registry.reference(), "0".repeat(64));
     project.write("release.kdl", &format!("{line}{MANIFEST}"));
     refused(&project.relrun(&["apply"]), 2, &["is not what was pinned"]);
+}
+
+#[test]
+fn a_record_runs_with_the_signature_that_it_was_made_with() {
+    let mut project = Sandbox::new();
+    let cache = project.path("plugin-cache").display().to_string();
+    project.set("RELRUN_PLUGIN_CACHE", &cache);
+    let (one, id) = key(&project, "one.key");
+    project.write("policy.kdl", &format!("trust \"team\" {{ key \"{one}\" }}\nplugin \"file:./own.wasm\" signed-by=\"team\"\n"));
+    project.write("release.kdl", &MANIFEST.replace("package", "plugin \"audit\" from=\"./own.wasm\"\npackage"));
+    let sign = |bytes: Vec<u8>| {
+        fs::write(project.path("own.wasm"), bytes).unwrap();
+        good(project.relrun(&["plugin", "sign", "own.wasm", "--key", "one.key"]));
+        good(project.relrun(&["apply"]))
+    };
+    sign(first());
+    assert!(sign(second()).contains("r2"));
+    // Neither the file nor its signature is what it was.
+    fs::remove_file(project.path("own.wasm.minisig")).unwrap();
+    assert!(good(project.relrun(&["rollback", "-e", "live", "--to", "r1"])).contains("r3"));
+    refused(&project.relrun(&["apply", "--force"]), 0, &["r4"]);
+    project.write(
+        "policy.kdl",
+        &format!("trust \"team\" {{ key \"{one}\" }}\nplugin \"file:./own.wasm\" signed-by=\"team\"\nrevoke \"{id}\"\n"),
+    );
+    refused(&project.relrun(&["rollback", "-e", "live", "--to", "r2"]), 2, &["which was revoked"]);
 }

@@ -187,3 +187,26 @@ fn a_plugin_of_a_file_is_run_only_where_it_is_signed() {
     project.write("release.kdl", &project.read("release.kdl").replace("./plugins/", "./plugins-elsewhere/"));
     refused(&project.relrun(&["check"]), &["lets no plugin from `file:./plugins-elsewhere/odd.wasm` run"]);
 }
+
+/// Where a plugin comes from is where its file really lies, whatever the manifest writes.
+#[test]
+fn a_plugin_does_not_pass_under_the_name_of_another_folder() {
+    let project = project();
+    project.write("policy.kdl", "plugin \"file:./plugins/*\"\n");
+    project.write("evil.wasm", "no component at all");
+    project.write("plugins/good.wasm", "no component at all");
+    project.write("sub/plugins/evil.wasm", "no component at all");
+    std::os::unix::fs::symlink("../sub/plugins", project.path("plugins/linked")).unwrap();
+    let check = |folder: &str, from: &str| {
+        let text = format!("package \"acme/shop\" version=\"1.0.0\"\nplugin \"odd\" from=\"{from}\"\nstep \"odd\" plugin=\"odd\"\n");
+        project.write(&format!("{folder}release.kdl"), &text);
+        project.relrun(&["check", &format!("{folder}release.kdl")])
+    };
+    for from in ["./plugins/../evil.wasm", "./evil.wasm"] {
+        refused(&check("", from), &["lets no plugin from `file:./evil.wasm` run"]);
+    }
+    refused(&check("", "./plugins/linked/evil.wasm"), &["lets no plugin from `file:./sub/plugins/evil.wasm` run"]);
+    project.write("relrun.kdl", "");
+    refused(&check("sub/", "./plugins/evil.wasm"), &["lets no plugin from `file:./sub/plugins/evil.wasm` run"]);
+    refused(&check("sub/", "../plugins/good.wasm"), &["it is no WebAssembly"]);
+}

@@ -144,7 +144,6 @@ pub(crate) fn supply(cli: &Cli, root: &Path, project: &Project, access: Access) 
         registries: relrun_registry::ClientOptions { progress: crate::show::progress(cli), ..registries(root, project) },
         offline: cli.offline,
         locked: cli.locked,
-        unattended: is_ci(),
     };
     Supply::new(options, access == Access::Write)
 }

@@ -3,7 +3,7 @@
 //! A policy that cannot be read or does not parse is an error, never a fallback: whoever can break a file must not be able to loosen what it says.
 
 use crate::prepare::Prepared;
-use crate::{EngineError, Workspace, approval};
+use crate::{EngineError, Loaded, Workspace, approval};
 use relrun_graph::NodeId;
 use relrun_host::{CallLimits, ComponentBytes, ComponentSource};
 use relrun_manifest::{Capability, Manifest, MissingBecause, Mistake, PluginRule, Policy, Secret, SecretSource, Step};
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// The namespace that components are signed for, as `ssh-keygen -Y sign -n` takes it.
 const SIGNED_FOR: &str = "relrun-plugin";
+/// What an SSH signature begins with.
+const SSH_SIGNATURE: &str = "BEGIN SSH SIGNATURE";
 
 /// A policy outside the project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +52,38 @@ fn read(path: &Path, shown: &str, needed: bool) -> Result<Option<Policy>, Engine
     }
 }
 
-/// Returns where a plugin comes from, as policies name it.
-pub(crate) fn origin(name: &str, from: &str) -> String {
-    if from == "bundled" { format!("bundled:{name}") } else { from.to_owned() }
+/// Returns where a plugin comes from, as policies name it: a file by where it really lies, below the project's root (`file:./plugins/a.wasm`) or
+/// elsewhere (`file:/opt/a.wasm`), and an address in its normal form. What a manifest wrote, with `..` in it or through a link, could name anything.
+pub(crate) fn origin(workspace: &Workspace, loaded: &Loaded, name: &str, from: &str) -> String {
+    if from == "bundled" {
+        return format!("bundled:{name}");
+    }
+    match from.parse::<relrun_supply::Origin>() {
+        Ok(relrun_supply::Origin::File(path)) => file_origin(&workspace.root, &loaded.directory.join(path)),
+        Ok(origin) => origin.to_string(),
+        Err(_) => from.to_owned(),
+    }
+}
+
+fn file_origin(root: &Path, file: &Path) -> String {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| plainly(path));
+    match real(file).strip_prefix(real(root)) {
+        Ok(inside) => format!("file:./{}", inside.display()),
+        Err(_) => format!("file:{}", real(file).display()),
+    }
+}
+
+/// Takes `.` and `..` out of the path of a file that is not there any more.
+fn plainly(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir => drop(plain.pop()),
+            std::path::Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 pub(crate) fn sign_help(origin: &str) -> String {
@@ -60,20 +91,34 @@ pub(crate) fn sign_help(origin: &str) -> String {
     format!("sign it with a key that the policy's file names: `ssh-keygen -Y sign -n {SIGNED_FOR} -f KEY {file}`, which writes {file}.sig")
 }
 
-/// Asks for the SSH signature of a component, where a rule wants one.
+/// Asks for the SSH signature of a component, where a rule wants one: the one beside its file, or one that was kept when a release was made with it.
 pub(crate) fn is_signed(workspace: &Workspace, rule: &PluginRule, source: &ComponentSource) -> Result<(), String> {
     let Some(signers) = &rule.signers else { return Ok(()) };
-    let ComponentBytes::File(file) = &source.bytes else {
-        return Err("its file is not there, and its signature lies beside it".to_owned());
-    };
-    let mut beside = file.clone().into_os_string();
-    beside.push(".sig");
-    let signature = std::fs::read_to_string(&beside).map_err(|error| format!("{}: {error}", Path::new(&beside).display()))?;
-    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    if relrun_ledger::Digest::of(&bytes) != source.digest {
-        return Err("the file changed while relrun looked at it".to_owned());
+    let bytes = crate::supply::bytes_of(source)?;
+    let mut found = crate::supply::kept_signatures(workspace, source.digest);
+    let mut why = "its signature is not there".to_owned();
+    if let ComponentBytes::File(file) = &source.bytes {
+        let mut beside = file.clone().into_os_string();
+        beside.push(".sig");
+        match std::fs::read_to_string(&beside) {
+            Ok(signature) => found.insert(0, signature),
+            Err(error) => why = format!("{}: {error}", Path::new(&beside).display()),
+        }
     }
-    approval::signed_by(workspace, signers, SIGNED_FOR, &bytes, &signature).map(drop)
+    for signature in found.iter().filter(|signature| signature.contains(SSH_SIGNATURE)) {
+        match approval::signed_by(workspace, signers, SIGNED_FOR, &bytes, signature) {
+            Ok(_) => {
+                crate::supply::keep_signature(workspace, source.digest, signature);
+                return Ok(());
+            }
+            Err(reason) => why = reason,
+        }
+    }
+    // What is no SSH signature at all is said to be none.
+    if let Some(other) = found.first().filter(|_| found.iter().all(|one| !one.contains(SSH_SIGNATURE))) {
+        return approval::signed_by(workspace, signers, SIGNED_FOR, &bytes, other).map(drop);
+    }
+    Err(why)
 }
 
 /// Names each limit of a step that goes beyond a policy.
@@ -139,35 +184,21 @@ pub struct Line {
 }
 
 /// Says what a policy makes of the steps of a name. `prepared` was prepared without it, so that a step that it refuses can be explained too.
-pub fn explain(prepared: &Prepared, policy: &Policy, step: &str) -> Vec<Explained> {
+pub async fn explain(workspace: &Workspace, prepared: &Prepared, policy: &Policy, step: &str) -> Vec<Explained> {
     let is_meant = |node: &NodeId| {
         let (label, name) = (&prepared.nodes[node.index()].label, &prepared.step(*node).name.value);
         label == step || name == step
     };
-    prepared.graph.topological().filter(is_meant).map(|node| explain_one(prepared, policy, node)).collect()
+    let mut explained = Vec::new();
+    for node in prepared.graph.topological().filter(is_meant) {
+        explained.push(explain_one(workspace, prepared, policy, node).await);
+    }
+    explained
 }
 
-fn explain_one(prepared: &Prepared, policy: &Policy, node: NodeId) -> Explained {
+async fn explain_one(workspace: &Workspace, prepared: &Prepared, policy: &Policy, node: NodeId) -> Explained {
     let step = prepared.step(node);
-    let plugin = origin(&step.plugin.value, &prepared.plugin(node).from);
-    let mut lines = vec![match policy.plugin(&plugin) {
-        Ok(rules) if rules.is_empty() => {
-            Line { what: format!("plugin {plugin}"), passes: true, why: "no policy names any plugin".to_owned() }
-        }
-        Ok(rules) => {
-            let why = rules.iter().map(|(file, rule)| {
-                let words = [
-                    ("signers", rule.signers.as_deref()),
-                    ("signed-by", rule.signed_by.as_ref().map(|trust| trust.name.as_str())),
-                    ("bundle", rule.bundle.as_deref()),
-                ];
-                let words = words.into_iter().filter_map(|(word, value)| Some(format!(" {word}=\"{}\"", value?)));
-                format!("`plugin \"{}\"{}` in {file}", rule.from, words.collect::<String>())
-            });
-            Line { what: format!("plugin {plugin}"), passes: true, why: why.collect::<Vec<_>>().join(", ") }
-        }
-        Err(file) => Line { what: format!("plugin {plugin}"), passes: false, why: format!("{file} names others alone") },
-    }];
+    let mut lines = explain_plugin(workspace, prepared, policy, node).await;
     lines.extend(prepared.nodes[node.index()].capabilities.iter().map(|capability| explain_capability(policy, capability)));
     lines.extend(policy.beyond(step.timeout, &step.limits).into_iter().map(|beyond| Line {
         what: format!("limit {}", beyond.what),
@@ -175,6 +206,45 @@ fn explain_one(prepared: &Prepared, policy: &Policy, node: NodeId) -> Explained 
         why: format!("{} lets {} through at most", beyond.from, beyond.most),
     }));
     Explained { step: prepared.nodes[node.index()].label.clone(), passes: lines.iter().all(|line| line.passes), lines }
+}
+
+/// One line of the plugin for each rule that must let it through, and one for what was revoked.
+async fn explain_plugin(workspace: &Workspace, prepared: &Prepared, policy: &Policy, node: NodeId) -> Vec<Line> {
+    let plugin = prepared.plugin(node);
+    let located = plugin.located();
+    let origin = origin(workspace, &prepared.loaded, &prepared.step(node).plugin.value, &plugin.from);
+    let line = |passes: bool, why: String| Line { what: format!("plugin {origin}"), passes, why };
+    let mut lines = Vec::new();
+    if let Some((file, reason)) = crate::supply::taken_back(policy, &located) {
+        lines.push(line(false, format!("`revoke` in {file} names its component{reason}")));
+    }
+    match policy.plugin(&origin) {
+        Ok(rules) if rules.is_empty() => lines.push(line(true, "no policy names any plugin".to_owned())),
+        Ok(rules) => {
+            for (file, rule) in rules {
+                let asked = match is_signed(workspace, rule, &located.source) {
+                    Ok(()) => crate::supply::vouched(workspace, policy, rule, &located).await.map_err(|(why, _)| why),
+                    Err(why) => Err(why),
+                };
+                lines.push(match asked {
+                    Ok(()) => line(true, format!("{} in {file}", rule_words(rule))),
+                    Err(why) => line(false, format!("{} in {file}: {why}", rule_words(rule))),
+                });
+            }
+        }
+        Err(file) => lines.push(line(false, format!("{file} names others alone"))),
+    }
+    lines
+}
+
+fn rule_words(rule: &PluginRule) -> String {
+    let words = [
+        ("signers", rule.signers.as_deref()),
+        ("signed-by", rule.signed_by.as_ref().map(|trust| trust.name.as_str())),
+        ("bundle", rule.bundle.as_deref()),
+    ];
+    let words = words.into_iter().filter_map(|(word, value)| Some(format!(" {word}=\"{}\"", value?)));
+    format!("`plugin \"{}\"{}`", rule.from, words.collect::<String>())
 }
 
 fn explain_capability(policy: &Policy, capability: &Capability) -> Line {

@@ -9,7 +9,7 @@ mod trust;
 
 pub(crate) use locate::{Located, locate};
 pub(crate) use lock::{Guard, asks, key_of, locked_of, read_lock, write_lock};
-pub(crate) use trust::{lets_run, revoked, trusted_keys, verify_bundle};
+pub(crate) use trust::{bytes_of, keep_signature, kept_signatures, lets_run, revoked, taken_back, trusted_keys, verify_bundle, vouched};
 
 use crate::EngineError;
 use relrun_supply::{Fetcher, Shelf, SupplyError, SupplyOptions};

@@ -27,8 +27,6 @@ pub struct SupplyOptions {
     pub offline: bool,
     /// Whether the lock must be as it is.
     pub locked: bool,
-    /// Whether this runs where nobody can be asked.
-    pub unattended: bool,
 }
 
 /// A component that is on this machine.
@@ -237,14 +235,7 @@ mod tests {
     use relrun_registry::Layout;
 
     fn options(folder: &std::path::Path, offline: bool) -> SupplyOptions {
-        SupplyOptions {
-            cache: Some(folder.join("cache")),
-            bundles: None,
-            registries: ClientOptions::default(),
-            offline,
-            locked: false,
-            unattended: false,
-        }
+        SupplyOptions { cache: Some(folder.join("cache")), bundles: None, registries: ClientOptions::default(), offline, locked: false }
     }
 
     fn component(name: &str) -> Bytes {

@@ -61,7 +61,10 @@ async fn explained(cli: &Cli, target: &Target, step: Option<&str>) -> Result<(Ve
     let names: Vec<String> = loaded.manifest.phases.iter().flat_map(|phase| &phase.steps).map(|step| step.name.value.clone()).collect();
     let prepared = command::check(&place.workspace, loaded, &request(target)).await?.prepared;
     let wanted: BTreeSet<&str> = step.map_or_else(|| names.iter().map(String::as_str).collect(), |step| BTreeSet::from([step]));
-    let explained: Vec<Explained> = wanted.iter().flat_map(|step| explain(&prepared, &policy, step)).collect();
+    let mut explained: Vec<Explained> = Vec::new();
+    for step in wanted {
+        explained.extend(explain(&place.workspace, &prepared, &policy, step).await);
+    }
     if let (Some(step), true) = (step, explained.is_empty()) {
         let help = relrun_manifest::nearest(step, names.iter().map(String::as_str))
             .map_or_else(|| format!("there are {}", names.join(", ")), |near| format!("did you mean \"{near}\"?"));
@@ -75,8 +78,9 @@ fn files(policy: &Policy) -> Vec<String> {
     let allow = policy.allow.iter().map(|bound| &bound.from);
     let plugins = policy.plugins.iter().map(|bound| &bound.from);
     let limits = policy.limits.iter().map(|bound| &bound.from);
+    let bundles = policy.bundles.iter().map(|bound| &bound.from).chain(policy.revoked.iter().map(|bound| &bound.from));
     let refused = policy.refuse_unconfined.iter().chain(&policy.refuse_in_place);
-    let all: BTreeSet<&String> = allow.chain(plugins).chain(limits).chain(refused).collect();
+    let all: BTreeSet<&String> = allow.chain(plugins).chain(limits).chain(refused).chain(bundles).collect();
     all.into_iter().cloned().collect()
 }
 

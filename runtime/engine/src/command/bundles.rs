@@ -50,7 +50,7 @@ async fn take(workspace: &Workspace, folder: &Path, member: &BundleMember) -> Re
     let path = match &origin {
         Origin::File(path) => folder.join(path),
         Origin::Bundle { bundle, plugin } => {
-            let vouched = verify_bundle(workspace, bundle)?;
+            let vouched = verify_bundle(workspace, &workspace.project.policy, bundle)?;
             let entry = vouched.shelved.index.plugins.get(plugin);
             let entry = entry.ok_or_else(|| {
                 EngineError::input(format!("bundle \"{bundle}\" has no plugin \"{plugin}\""), "type `relrun bundle list`")
@@ -151,7 +151,8 @@ pub fn bundle_lines(workspace: &Workspace) -> Result<Vec<BundleLine>, EngineErro
     let mut lines = Vec::new();
     for name in shelf.names()? {
         let Some(shelved) = shelf.find(&name)? else { continue };
-        let signed = verify_bundle(workspace, &name).map(|vouched| vouched.signed).map_err(|error| error.to_string());
+        let signed =
+            verify_bundle(workspace, &workspace.project.policy, &name).map(|vouched| vouched.signed).map_err(|error| error.to_string());
         lines.push(BundleLine { index: shelved.index, highest: shelved.seen.highest, signed });
     }
     Ok(lines)

@@ -28,6 +28,13 @@ pub struct Plugin {
     pub requests: BTreeSet<String>,
 }
 
+impl Plugin {
+    /// Returns where it was found.
+    pub(crate) fn located(&self) -> Located {
+        Located { source: self.source.clone(), from: self.from.clone(), manifest: self.manifest.clone() }
+    }
+}
+
 /// Which components a release was made with: the `lock` of its record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockFile {

@@ -64,7 +64,7 @@ async fn elsewhere(
     let locked = lock.and_then(|lock| lock.find(&key, &from)).filter(|_| !anew);
     let located = match (&origin, locked) {
         (Origin::Bundle { bundle, plugin }, _) => {
-            let vouched = verify_bundle(workspace, bundle)?;
+            let vouched = verify_bundle(workspace, &workspace.project.policy, bundle)?;
             let entry = vouched.shelved.index.plugins.get(plugin).ok_or_else(|| {
                 let names: Vec<&str> = vouched.shelved.index.plugins.keys().map(String::as_str).collect();
                 SupplyError::wrong(format!("bundle \"{bundle}\" has no plugin \"{plugin}\""), format!("it has {}", names.join(", ")))

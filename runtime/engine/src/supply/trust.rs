@@ -2,9 +2,10 @@
 
 use super::Located;
 use crate::{EngineError, Loaded, Workspace};
-use relrun_host::ComponentBytes;
+use relrun_host::{ComponentBytes, ComponentSource};
+use relrun_ledger::Digest;
 use relrun_manifest::{Mistake, PluginRule, Policy, Trust};
-use relrun_supply::{Origin, Revoked, Shelved, Signed, SupplyError, TrustedKey, schemes, verify};
+use relrun_supply::{Origin, PluginCache, Revoked, Shelved, Signed, SupplyError, TrustedKey, schemes, verify};
 use std::path::Path;
 
 /// A bundle whose signature was found right.
@@ -35,8 +36,7 @@ pub(crate) fn revoked(policy: &Policy) -> Revoked {
 
 /// Returns a bundle that was added to this machine, its signature checked against every policy that names it, or where none does against the keys
 /// that it was added by.
-pub(crate) fn verify_bundle(workspace: &Workspace, name: &str) -> Result<Vouched, SupplyError> {
-    let policy = &workspace.project.policy;
+pub(crate) fn verify_bundle(workspace: &Workspace, policy: &Policy, name: &str) -> Result<Vouched, SupplyError> {
     let shelved = workspace.supply.shelf()?.find(name)?.ok_or_else(|| {
         SupplyError::wrong(
             format!("bundle \"{name}\" is not on this machine"),
@@ -75,7 +75,7 @@ pub(crate) fn verify_bundle(workspace: &Workspace, name: &str) -> Result<Vouched
 
 /// Refuses a plugin that a policy does not let run. Nothing of it was compiled yet.
 pub(crate) async fn lets_run(workspace: &Workspace, loaded: &Loaded, name: &str, located: &Located) -> Result<(), EngineError> {
-    let origin = crate::policy::origin(name, &located.from);
+    let origin = crate::policy::origin(workspace, loaded, name, &located.from);
     let refused = |why: String, help: String| match loaded.manifest.plugins.iter().find(|plugin| *plugin.name == *name) {
         Some(declared) => {
             loaded.mistakes(vec![Mistake::new("relrun::policy::plugin", declared.from.span, why).label("this plugin").help(help)])
@@ -84,11 +84,9 @@ pub(crate) async fn lets_run(workspace: &Workspace, loaded: &Loaded, name: &str,
     };
     let policy = &workspace.project.policy;
     let digest = located.source.digest;
-    let taken_back = policy.revoked.iter().find(|bound| bound.says.what.contains(&format!("blake3:{digest}")));
-    if let Some(bound) = taken_back {
-        let reason = bound.says.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    if let Some((file, reason)) = taken_back(policy, located) {
         return Err(refused(
-            format!("the policy in {} revokes the component of plugin \"{name}\" ({}){reason}", bound.from, digest.short()),
+            format!("the policy in {file} revokes the component of plugin \"{name}\" ({}){reason}", digest.short()),
             format!("type `relrun plugin update {name}` for a newer one, or use another plugin"),
         ));
     }
@@ -102,20 +100,28 @@ pub(crate) async fn lets_run(workspace: &Workspace, loaded: &Loaded, name: &str,
         crate::policy::is_signed(workspace, rule, &located.source).map_err(|why| {
             refused(format!("the policy in {file} asks for a signature of plugin \"{name}\": {why}"), crate::policy::sign_help(&origin))
         })?;
-        vouched(workspace, rule, located)
+        vouched(workspace, policy, rule, located)
             .await
             .map_err(|(why, help)| refused(format!("the policy in {file} does not let plugin \"{name}\" ({origin}) run: {why}"), help))?;
     }
     Ok(())
 }
 
-async fn vouched(workspace: &Workspace, rule: &PluginRule, located: &Located) -> Result<(), (String, String)> {
+/// Returns the file that revokes a component, and why it does.
+pub(crate) fn taken_back<'p>(policy: &'p Policy, located: &Located) -> Option<(&'p str, String)> {
+    let component = format!("blake3:{}", located.source.digest);
+    let bound = policy.revoked.iter().find(|bound| bound.says.what.contains(&component))?;
+    Some((&bound.from, bound.says.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"))))
+}
+
+/// Asks whether a rule's bundle has a component, and whether one of the rule's keys signed it. Otherwise says why not, and what to type.
+pub(crate) async fn vouched(workspace: &Workspace, policy: &Policy, rule: &PluginRule, located: &Located) -> Result<(), (String, String)> {
     let said = |error: SupplyError| {
         let help = miette::Diagnostic::help(&error).map_or_else(String::new, |help| help.to_string());
         (error.to_string(), help)
     };
     if let Some(name) = &rule.bundle {
-        let vouched = verify_bundle(workspace, name).map_err(said)?;
+        let vouched = verify_bundle(workspace, policy, name).map_err(said)?;
         if vouched.shelved.index.of_component(located.source.digest).is_none() {
             return Err((
                 format!("it is not in bundle \"{name}\" {}", vouched.shelved.index.serial),
@@ -125,10 +131,10 @@ async fn vouched(workspace: &Workspace, rule: &PluginRule, located: &Located) ->
     }
     let Some(trust) = &rule.signed_by else { return Ok(()) };
     let keys = trusted_keys(trust);
-    let revoked = revoked(&workspace.project.policy);
+    let revoked = revoked(policy);
     let origin: Option<Origin> = located.from.parse().ok();
     let by_bundle = |name: &str| {
-        let vouched = verify_bundle(workspace, name).map_err(said)?;
+        let vouched = verify_bundle(workspace, policy, name).map_err(said)?;
         verify(&vouched.shelved.bytes, &vouched.shelved.signatures, &keys, &revoked, workspace.now)
             .map_err(|why| (format!("of bundle \"{name}\", {why}"), format!("add one that `{}` signed", trust.name)))?;
         let known = vouched.shelved.index.of_component(located.source.digest).is_some();
@@ -137,33 +143,57 @@ async fn vouched(workspace: &Workspace, rule: &PluginRule, located: &Located) ->
     if let Some(Origin::Bundle { bundle, .. }) = &origin {
         return by_bundle(bundle);
     }
-    let bytes = bytes_of(located).map_err(|why| (why, "bring the component back".to_owned()))?;
-    let signatures = signatures_of(workspace, origin.as_ref(), located).await.map_err(said)?;
-    verify(&bytes, &signatures, &keys, &revoked, workspace.now).map(drop).map_err(|why| {
-        let help = format!(
-            "it must be signed with a key of `{}`: `relrun plugin sign`, and `relrun plugin update` takes the signature in",
-            trust.name
-        );
-        (why.to_string(), help)
-    })
+    let bytes = bytes_of(&located.source).map_err(|why| (why, "bring the component back".to_owned()))?;
+    let mut why = relrun_supply::WhyNot::Unsigned;
+    for signature in signatures_of(workspace, origin.as_ref(), located).await.map_err(said)? {
+        match verify(&bytes, std::slice::from_ref(&signature), &keys, &revoked, workspace.now) {
+            Ok(_) => {
+                keep_signature(workspace, located.source.digest, &signature);
+                return Ok(());
+            }
+            Err(reason) => why = reason,
+        }
+    }
+    let help = format!(
+        "it must be signed with a key of `{}`: `relrun plugin sign`, and `relrun plugin update` takes the signature in",
+        trust.name
+    );
+    Err((why.to_string(), help))
 }
 
-fn bytes_of(located: &Located) -> Result<Vec<u8>, String> {
-    let bytes = match &located.source.bytes {
+/// Returns the signatures that were kept in the project when a component was let run here: a record runs though what it was made with is gone.
+pub(crate) fn kept_signatures(workspace: &Workspace, component: Digest) -> Vec<String> {
+    // One that cannot be read is none, and where one is needed that is refused.
+    kept_in(workspace).signatures(component).unwrap_or_default()
+}
+
+/// Keeps a signature in the project, unless the command only looks.
+pub(crate) fn keep_signature(workspace: &Workspace, component: Digest, signature: &str) {
+    if !workspace.supply.writes_lock {
+        return;
+    }
+    if let Err(error) = kept_in(workspace).keep_signature(component, signature) {
+        tracing::debug!(%error, "a signature was not kept");
+    }
+}
+
+fn kept_in(workspace: &Workspace) -> PluginCache {
+    PluginCache::at(workspace.state.join("plugins"))
+}
+
+/// Returns the bytes of a component, compared with their digest.
+pub(crate) fn bytes_of(source: &ComponentSource) -> Result<Vec<u8>, String> {
+    let bytes = match &source.bytes {
         ComponentBytes::Static(bytes) => bytes.to_vec(),
         ComponentBytes::Memory(bytes) => bytes.to_vec(),
         ComponentBytes::File(path) => std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?,
     };
-    if relrun_ledger::Digest::of(&bytes) == located.source.digest {
-        Ok(bytes)
-    } else {
-        Err("it changed while relrun looked at it".to_owned())
-    }
+    if Digest::of(&bytes) == source.digest { Ok(bytes) } else { Err("it changed while relrun looked at it".to_owned()) }
 }
 
 /// Returns every signature that there is of a component: beside its file, in the cache, and where it came from.
 async fn signatures_of(workspace: &Workspace, origin: Option<&Origin>, located: &Located) -> Result<Vec<String>, SupplyError> {
-    let mut found = Vec::new();
+    let mut found = kept_signatures(workspace, located.source.digest);
     if let (ComponentBytes::File(path), Some(Origin::File(_))) = (&located.source.bytes, origin) {
         for scheme in schemes() {
             found.extend(beside(path, scheme.extension()));

@@ -64,3 +64,29 @@ async fn compiling_has_limits() {
         HostOptions { compile_limits: CompileLimits { timeout: std::time::Duration::ZERO, ..CompileLimits::default() }, ..options(None) };
     assert!(describe(hasty).await.expect_err("too little time").to_string().contains("took longer than 0 s"));
 }
+
+/// A component made to keep a compiler busy: one function of half a million operations, each on what the one before gave.
+fn heavy() -> Vec<u8> {
+    let step = "(local.set 0 (i32.mul (i32.xor (local.get 0) (local.get 1)) (i32.const 7)))";
+    let body = step.repeat(120_000);
+    let text = format!("(component (core module (func (export \"f\") (param i32 i32) (result i32) {body} (local.get 0))))");
+    wat::parse_str(text).expect("it is a component")
+}
+
+#[tokio::test]
+async fn a_component_that_is_made_to_keep_a_compiler_busy_takes_nobody_down() {
+    let seconds = std::time::Duration::from_secs;
+    let bounded = CompileLimits { memory: 256 << 20, cpu: seconds(1), timeout: seconds(20), ..CompileLimits::default() };
+    let host = Host::new(HostOptions { compile_limits: bounded, ..options(None) });
+    let heavy: std::sync::Arc<[u8]> = heavy().into();
+    let source = relrun_host::ComponentSource {
+        digest: relrun_ledger::Digest::of(&heavy),
+        bytes: relrun_host::ComponentBytes::Memory(heavy.clone()),
+    };
+    let began = std::time::Instant::now();
+    let error = host.describe(&source).await.expect_err("it is too much");
+    assert!(matches!(&error, HostError::Unfit { reason, .. } if reason.starts_with("it does not compile")), "{error}");
+    assert!(began.elapsed() < seconds(30), "{:?}", began.elapsed());
+    // Another is compiled as ever.
+    describe(options(None)).await.expect("the compiler is as it was");
+}
