@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's panic is how it fails, in its helpers too")]
 
 use relrun_tests::Sandbox;
-use relrun_tests::kubernetes_stub::{KubernetesStub, TOKEN};
+use relrun_tests::kubernetes_stub::{Fault, Harm, KubernetesStub, TOKEN};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -163,6 +163,10 @@ fn no_credential_is_written_anywhere() {
     shop.stub.believe("another");
     let ran = shop.release();
     assert!(ran.code != 0 && !ran.output.contains(TOKEN));
+    shop.stub.believe(TOKEN);
+    shop.stub.harm(Fault::once("GET /api/v1/namespaces/shop/configmaps/settings", Harm::Echo));
+    let ran = shop.release();
+    assert!(ran.code != 0 && ran.output.contains("a proxy does not let Bearer *** through"), "{}", ran.output);
     let mut found = Vec::new();
     holds(&shop.project.root(), TOKEN.as_bytes(), &mut found);
     assert_eq!(found, [shop.project.path("kubeconfig").display().to_string()]);

@@ -385,3 +385,27 @@ fn a_signature_for_one_version_lets_no_other_in() {
     refused(&there.relrun(&["pull", &place]), &["may not come in", "it is about something else than acme/shop@1.4.1 with this digest"]);
     good(there.relrun(&["pull", &format!("oci-layout:{}:1.4.0", signed.display())]));
 }
+
+#[test]
+fn far_registries_are_reached_by_the_proxies_of_everything_else() {
+    let registry = Registry::start();
+    let mut project = registry.sources("hello");
+    good(project.relrun(&["apply", "--yes"]));
+    good(project.relrun(&["push"]));
+    for (variable, proxy) in [("HTTPS_PROXY", "socks5://127.0.0.1:9"), ("all_proxy", "ftp://127.0.0.1:9")] {
+        project.set(variable, proxy);
+        good(project.relrun(&["pull", "acme/shop@latest"]));
+        let far = ["pull", "acme/shop@latest", "--from", "oci://registry.invalid/team"];
+        let says = |ran: &Ran| ran.output.contains("cannot be used");
+        let ran = project.relrun(&far);
+        assert!(ran.code != 0 && says(&ran), "{variable}: {}", ran.output);
+        project.set("no_proxy", "registry.invalid");
+        if variable == "all_proxy" {
+            // It is looked up then, a few times, and is not there.
+            let ran = project.relrun(&far);
+            assert!(ran.code != 0 && !says(&ran), "{variable}: {}", ran.output);
+        }
+        project.unset("no_proxy");
+        project.unset(variable);
+    }
+}

@@ -4,7 +4,7 @@ use crate::credential::{self, Held, Source, either};
 use crate::kubeconfig::{ClusterEntry, Kubeconfig, UserEntry};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use relrun_gate::{Body, Gate, GateError, Peer, PeerOptions, PeerRequest, Request, Response};
+use relrun_gate::{Body, Gate, GateError, Masker, Peer, PeerOptions, PeerRequest, Request, Response};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -118,7 +118,8 @@ impl Cluster {
 
     /// Sends a request that was checked at the [`Door`](crate::Door). Where the server does not believe the credentials, they are asked for
     /// once more. Of the request, its address does not count, and headers that say who asks are refused.
-    pub async fn send(&self, gate: &Gate, path: &str, mut request: Request) -> Result<Response, GateError> {
+    /// With the answer comes what masks the credentials in it.
+    pub async fn send(&self, gate: &Gate, path: &str, mut request: Request) -> Result<(Response, Option<Arc<Masker>>), GateError> {
         if let Some((name, _)) = request.headers.iter().find(|(name, _)| !HEADERS.contains(&name.to_ascii_lowercase().as_str())) {
             return Err(GateError::denied(format!("the header {name:?} of a request to a cluster is the host's own")));
         }
@@ -129,9 +130,9 @@ impl Cluster {
         match again {
             Some(request) if response.status().as_u16() == 401 && self.source.may_change() => {
                 let (held, peer) = self.credentials(gate, Some(&held)).await?;
-                gate.send_to(&peer, to_peer(request, path, &held)).await
+                Ok((gate.send_to(&peer, to_peer(request, path, &held)).await?, held.masker.clone()))
             }
-            _ => Ok(response),
+            _ => Ok((response, held.masker.clone())),
         }
     }
 

@@ -5,8 +5,10 @@ use crate::exec::{self, Status};
 use crate::kubeconfig::{ExecEntry, UserEntry};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use relrun_gate::{GateError, Identity};
+use relrun_gate::{GateError, Identity, Masker, Secrets};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -30,6 +32,8 @@ pub(crate) struct Held {
     pub(crate) authorization: Option<Zeroizing<String>>,
     /// Who the client is in TLS, where the credentials say so.
     pub(crate) identity: Option<Identity>,
+    /// What masks them in an answer, which may say them back.
+    pub(crate) masker: Option<Arc<Masker>>,
     until: Option<Instant>,
 }
 
@@ -72,14 +76,13 @@ impl Source {
 
     /// Gets the credentials.
     pub(crate) async fn get(&self, reached: &Reached) -> Result<Held, GateError> {
-        let held = |authorization, until| Held { authorization, identity: None, until };
         match self {
-            Self::Nobody => Ok(held(None, None)),
-            Self::Fixed(value) => Ok(held(Some(value.clone()), None)),
+            Self::Nobody => Held::new(None, None, None),
+            Self::Fixed(value) => Held::new(Some(value.clone()), None, None),
             Self::TokenFile(path) => {
                 let text = Zeroizing::new(read(path, "the token")?);
                 let text = String::from_utf8_lossy(&text);
-                Ok(held(Some(bearer(text.trim())), Some(Instant::now() + READ_AGAIN)))
+                Held::new(Some(bearer(text.trim())), None, Some(Instant::now() + READ_AGAIN))
             }
             Self::Exec(exec) => Held::of(exec::run(exec, reached).await?),
         }
@@ -87,6 +90,12 @@ impl Source {
 }
 
 impl Held {
+    fn new(authorization: Option<Zeroizing<String>>, identity: Option<Identity>, until: Option<Instant>) -> Result<Self, GateError> {
+        let secret = authorization.as_ref().and_then(|value| value.split_once(' ')).map(|(_, secret)| secret.to_owned());
+        let masker = secret.map(|secret| Masker::new(&Secrets::new(BTreeMap::from([("credentials".to_owned(), secret)]))));
+        Ok(Self { authorization, identity, masker: masker.transpose()?.map(Arc::new), until })
+    }
+
     fn of(status: Status) -> Result<Self, GateError> {
         let left =
             status.expiration_timestamp.map(|end| Duration::try_from(end.duration_since(jiff::Timestamp::now())).unwrap_or_default());
@@ -100,7 +109,7 @@ impl Held {
             _ => None,
         };
         let until = left.map(|left| Instant::now() + left.saturating_sub(EARLY));
-        Ok(Self { authorization: status.token.map(|token| bearer(&token)), identity, until })
+        Self::new(status.token.map(|token| bearer(&token)), identity, until)
     }
 
     /// Returns whether it still holds.

@@ -30,6 +30,8 @@ pub enum Harm {
     Silent,
     /// 429, with these seconds in `Retry-After`.
     TooMany(u64),
+    /// 403, and the answer says the credentials back.
+    Echo,
     /// 503.
     Unavailable,
     /// Of a watch: `ERROR` with 410 Gone.

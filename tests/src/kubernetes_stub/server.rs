@@ -169,6 +169,11 @@ fn serve(shared: &Shared, request: &Request, certified: bool, stream: &mut dyn C
             );
             return write(stream, 429, &format!("retry-after: {seconds}\r\n"), "application/json", refusal.status.to_string().as_bytes());
         }
+        Some(Harm::Echo) => {
+            let given = request.headers.iter().find(|(name, _)| name == "authorization").map_or("nobody", |(_, value)| value.as_str());
+            let refusal = refuse(403, "Forbidden", &format!("a proxy does not let {given} through"), &Value::Null);
+            return write(stream, 403, "", "application/json", refusal.status.to_string().as_bytes());
+        }
         Some(Harm::Unavailable) => return write(stream, 503, "", "text/plain", b"upstream is not there"),
         _ => {}
     }

@@ -11,6 +11,7 @@ use crate::state::State;
 use crate::veil::Veil;
 use relrun_gate::{BasicAuth, Body, GateError, GateErrorKind, Request, Response, SecretHeader};
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
 use wasmtime::component::Resource;
@@ -145,7 +146,7 @@ impl http::HostRequest for State {
         let of_cluster = cluster.is_some();
         let send = async {
             let sent = match cluster {
-                None => gate.send(request, &access).await,
+                None => gate.send(request, &access).await.map(|response| (response, is_secret.then(|| Arc::clone(&attempt.masker)))),
                 Some(to) => match self.ways.clusters.get(&to.context) {
                     Ok(cluster) => cluster.send(gate, &to.path, request).await,
                     Err(error) => Err(error),
@@ -153,9 +154,9 @@ impl http::HostRequest for State {
             };
             sent.map_err(|error| attempt.exchange_error(&capability, of_cluster, error))
         };
-        let response = attempt.stop.race(send).instrument(span("http.send")).await?;
+        let (response, masker) = attempt.stop.race(send).instrument(span("http.send")).await?;
         attempt.using(&capability, Some(&response.remote().to_string()));
-        let veil = is_secret.then(|| Veil::new(&attempt.masker));
+        let veil = masker.map(|masker| Veil::new(&masker));
         Ok(self.table.push(HttpResponse { response, capability, cluster: of_cluster, veil })?)
     }
 

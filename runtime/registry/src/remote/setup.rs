@@ -15,7 +15,7 @@ use url::{Host as UrlHost, Url};
 
 use super::auth::Pass;
 use super::near::Near;
-use super::options::{ClientOptions, ProxyOf};
+use super::options::ClientOptions;
 use super::wire::{Host, tls_error};
 use crate::RegistryError;
 
@@ -34,20 +34,18 @@ pub(super) fn http_client(options: &ClientOptions, near: &Near) -> Result<reqwes
         // Nothing is taken from the environment.
         .no_proxy();
     if let Some(proxy) = options.proxy.clone() {
-        check_proxy(&*proxy)?;
-        // Nothing but the variable's text can be wrong, and that was checked.
+        // What cannot be used was found when the registry was first named.
         builder = builder.proxy(reqwest::Proxy::custom(move |url| if is_loopback(url) { None } else { proxy(url).ok().flatten() }));
     }
     builder.build().map_err(|error| RegistryError::Setup { reason: error.to_string(), help: None })
 }
 
 /// Refuses a proxy that cannot be used, before anything would go out without it.
-fn check_proxy(proxy: &ProxyOf) -> Result<(), RegistryError> {
-    for scheme in ["https", "http"] {
-        let Ok(url) = Url::parse(&format!("{scheme}://registry.invalid/")) else { continue };
-        proxy(&url).map_err(|reason| RegistryError::Setup { reason, help: None })?;
+fn check_proxy(options: &ClientOptions, url: &Url) -> Result<(), RegistryError> {
+    match options.proxy.as_ref().filter(|_| !is_loopback(url)).map(|proxy| proxy(url)) {
+        Some(Err(reason)) => Err(RegistryError::Setup { reason, help: None }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn tls(ca_files: &[std::path::PathBuf]) -> Result<ClientConfig, RegistryError> {
@@ -120,6 +118,7 @@ pub(super) async fn reach(http: reqwest::Client, options: Arc<ClientOptions>, ne
     };
     let (plain, tls) = (url("http")?, url("https")?);
     let asked = options.plain_http.iter().any(|one| one == registry);
+    check_proxy(&options, if asked { &plain } else { &tls })?;
     let base = if asked || (is_loopback(&plain) && !speaks_tls(&http, &tls, options.timeouts.answer).await) { plain } else { tls };
     near.note(&base).await;
     let chunk = AtomicU64::new(options.chunk);
@@ -137,6 +136,7 @@ async fn speaks_tls(http: &reqwest::Client, url: &Url, longest: Duration) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::ProxyOf;
 
     #[test]
     fn only_the_loopback_is_the_loopback() {
@@ -153,11 +153,14 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_proxy_that_cannot_be_used_is_refused() {
+    #[tokio::test]
+    async fn a_proxy_that_cannot_be_used_is_refused() {
         let bad: Arc<ProxyOf> = Arc::new(|_| Err("the proxy cannot be used".to_owned()));
-        let options = ClientOptions { proxy: Some(bad), ..ClientOptions::default() };
-        assert!(http_client(&options, &Near::default()).unwrap_err().to_string().contains("the proxy cannot be used"));
+        let options = Arc::new(ClientOptions { proxy: Some(bad), ..ClientOptions::default() });
+        let http = http_client(&options, &Near::default()).unwrap();
+        let refused = reach(http.clone(), Arc::clone(&options), Near::default(), "registry.invalid").await;
+        assert!(refused.err().unwrap().to_string().contains("the proxy cannot be used"));
+        assert!(reach(http, options, Near::default(), "127.0.0.1:9").await.is_ok(), "this one is reached without");
     }
 
     #[test]
