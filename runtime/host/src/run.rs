@@ -183,14 +183,16 @@ fn reason(error: &wasmtime::Error) -> String {
     format!("the plugin trapped: {reason}")
 }
 
-/// Finds a panic's own words in the last lines of stderr: Rust's form, or the last line of any other.
+/// Finds a panic's own words in the last lines of stderr: Rust's form, Go's, or the last line of any other.
 fn panic_message(tail: &[String]) -> Option<String> {
     if let Some(at) = tail.iter().rposition(|line| line.contains("panicked at ")) {
         let place = tail[at].split_once("panicked at ").map(|(_, place)| place.trim_end_matches(':')).unwrap_or_default();
         let words: Vec<&str> = tail[at + 1..].iter().map(String::as_str).take_while(|line| !line.starts_with("note: ")).collect();
         return Some(format!("{} ({place})", words.join(" ").trim()));
     }
-    tail.iter().rev().find(|line| !line.trim().is_empty()).cloned()
+    // Go says why, and then shows the stacks of all goroutines.
+    let reason = |line: &String| line.strip_prefix("panic: ").or_else(|| line.strip_prefix("fatal error: ")).map(str::to_owned);
+    tail.iter().find_map(reason).or_else(|| tail.iter().rev().find(|line| !line.trim().is_empty()).cloned())
 }
 
 /// Counts the CPU time of the thread while the call is polled: the guest's, and that of the host calls that do not wait.
@@ -217,4 +219,22 @@ impl<F: Future> Future for Metered<F> {
 
 fn thread_time() -> Duration {
     Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::panic_message;
+
+    #[test]
+    fn a_panic_is_said_in_its_own_words() {
+        let said = |text: &str| panic_message(&text.lines().map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(
+            said("a line\nthread 'main' panicked at src/lib.rs:3:5:\nno way\nnote: run with").as_deref(),
+            Some("no way (src/lib.rs:3:5)")
+        );
+        let go = "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [select (no cases)]:\nmain.main()\n\t/x/main.go:3 +0x1";
+        assert_eq!(said(go).as_deref(), Some("all goroutines are asleep - deadlock!"));
+        assert_eq!(said("Traceback:\nValueError: bad\n\n").as_deref(), Some("ValueError: bad"));
+        assert_eq!(said("\n"), None);
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A longer line is broken here, so that a step without line ends is seen, and held in bounds.
 const LONGEST_LINE: usize = 16 << 10;
 /// How many lines of the plugin's stderr are remembered, for the message of a trap.
-const TAIL: usize = 24;
+const TAIL: usize = 96;
 
 /// One of the plugin's own streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
