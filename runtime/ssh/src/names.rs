@@ -188,10 +188,10 @@ mod tests {
 
     #[tokio::test]
     async fn names_that_are_no_text_get_a_stand_in_and_nothing_else_is_touched() {
-        let data = packet(103, &text(&vec![0xff; 90_000]));
+        let data = packet(103, &text(&vec![0xff; 20_000]));
         let sent = [data.clone(), names(&[b"plain", b"b\xffd \xe2\x82", "gr\u{fc}n".as_bytes()]), data.clone(), names(&[])].concat();
         let expected = [data.clone(), names(&[b"plain", b"b\x1ad \x1a\x1a", "gr\u{fc}n".as_bytes()]), data, names(&[])].concat();
-        for piece in [1, 7, 4_096, 1 << 20] {
+        for piece in [13, 4_096, 1 << 20] {
             assert!(read(&sent, piece).await == expected, "in pieces of {piece}");
         }
     }
