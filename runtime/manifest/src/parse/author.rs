@@ -26,13 +26,13 @@ fn build(node: &Node, out: &mut Vec<Mistake>) -> Option<PluginProject> {
         let mistake = Mistake::new("relrun::manifest::name", name.span, format!("`{}` is no name for a plugin", name.value));
         out.push(mistake.help("write lower-case letters, digits and single `-`, a letter first: `release-notes`"));
     }
-    let version = node.prop_text("version").and_then(|version| match version.parse() {
-        Ok(version) => Some(version),
-        Err(_) => {
+    let version = node.prop_text("version").and_then(|version| {
+        let read = version.parse().ok();
+        if read.is_none() {
             let mistake = Mistake::new("relrun::manifest::version", version.span, format!("`{}` is no version", version.value));
             out.push(mistake.help("write three numbers: `version=\"0.1.0\"`"));
-            None
         }
+        read
     });
     let language = node.prop_text("language").and_then(|language| match language.parse::<Language>() {
         Ok(found) => Some(found),

@@ -143,7 +143,7 @@ static NAME: Word = word("name", Once, one("a name"), &[], No, r#"name "greet""#
 static SUMMARY: Word = text("summary", Once, 0, "a text", r#"summary "greeted World""#);
 static KIND: Word = word("kind", Once, one("`pure` or `effect`"), &[], No, r#"kind "effect""#);
 static IDEMPOTENT: Word = word("idempotent", Once, args(1, 1, Bool, "`#true` or `#false`"), &[], No, "idempotent #true");
-static NEED: Word = text("need", Many, 1, "a capability, and perhaps the reason", r##"need #"http "https://api.example.com""#"##);
+static NEED: Word = text("need", Many, 1, "a capability, and perhaps the reason", r##"need #"run "git" "log" readonly=#true"#"##);
 static NO_NEED: Word = word("no-need", Once, NONE, &[], No, "no-need");
 static OUTPUTS: Word = word("outputs", Once, one("JSON"), &[], No, r##"outputs #"{"bytes": 13}"#"##);
 static OUTPUT: Word = word("output", Many, args(1, 2, Any, "its name and its value"), RULES, No, r#"output "bytes" 13"#);
