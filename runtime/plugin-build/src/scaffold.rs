@@ -46,7 +46,7 @@ pub fn new(folder: &Path, name: &str, language: Language) -> Result<Vec<String>,
     let mut written = Vec::new();
     for (path, bytes) in sources::template(language) {
         let path = fill(&undotted(path), name);
-        let text = std::str::from_utf8(bytes).map(|text| fill(text, name).into_bytes()).unwrap_or_else(|_| bytes.to_vec());
+        let text = std::str::from_utf8(bytes).map_or_else(|_| bytes.to_vec(), |text| fill(text, name).into_bytes());
         write(&folder.join(&path), &text)?;
         written.push(path);
     }

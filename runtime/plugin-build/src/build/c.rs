@@ -1,4 +1,4 @@
-//! C: zig as the compiler, the machine's or one from PyPI: it brings WASI's libc along.
+//! C: zig as the compiler, the machine's or one from `PyPI`: it brings WASI's libc along.
 
 use super::bindings::{self, Embedded};
 use super::surroundings::{answer, run};

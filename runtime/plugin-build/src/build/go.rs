@@ -1,11 +1,12 @@
-//! Go: the machine's, or one from PyPI. The generated bindings are laid over the SDK by the compiler, so that nothing is written into it.
+//! Go: the machine's, or one from `PyPI`. The generated bindings are laid over the SDK by the compiler, so that nothing is written into it.
 
 use super::bindings::{self, Embedded};
 use super::surroundings::{answer, run};
 use super::tools::Pypi;
 use super::{BuildError, Job, Surroundings, Toolchain, Watch};
+use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wit_bindgen_go::{Format, Opts};
 
 /// What is fetched where the machine has no Go, or an older one.
@@ -82,7 +83,11 @@ fn lay_over(job: &Job) -> Result<PathBuf, BuildError> {
         Ok(text) => text.replace("go.bytecodealliance.org/pkg/wit/", "relrun/internal/wit/").into_bytes(),
         Err(error) => error.into_bytes(),
     };
-    let sources: Vec<_> = generated.into_iter().filter(|(path, _)| path.ends_with(".go")).map(|(path, bytes)| (path, own(bytes))).collect();
+    let sources: Vec<_> = generated
+        .into_iter()
+        .filter(|(path, _)| Path::new(path).extension() == Some(OsStr::new("go")))
+        .map(|(path, bytes)| (path, own(bytes)))
+        .collect();
     let folder = job.build.join("bindings");
     bindings::write(&folder, &sources)?;
     let text = |path: PathBuf| path.to_str().map(|path| format!("{path:?}"));

@@ -1,4 +1,4 @@
-//! JavaScript and TypeScript: esbuild makes one file of the plugin and the SDK, `componentize-qjs` a component of it with the QuickJS engine.
+//! JavaScript and TypeScript: esbuild makes one file of the plugin and the SDK, `componentize-qjs` a component of it with the `QuickJS` engine.
 
 use super::bindings;
 use super::surroundings::{run, tool};

@@ -1,4 +1,4 @@
-//! Python: `componentize-py` from PyPI, which carries a CPython of its own into the component.
+//! Python: `componentize-py` from `PyPI`, which carries a `CPython` of its own into the component.
 
 use super::surroundings::{run, tool};
 use super::tools::{Pypi, python};

@@ -260,12 +260,11 @@ impl Checker<'_> {
             Expect::Checkpoint(wanted) => {
                 let wanted = self.scene.values().fill(wanted.clone());
                 let saved = self.called.checkpoints();
-                match saved.iter().skip(self.checkpoints).position(|found| **found == wanted) {
-                    Some(at) => self.checkpoints += at + 1,
-                    None => {
-                        let saved: Vec<String> = saved.iter().map(ToString::to_string).collect();
-                        self.fault(span, "there is no such checkpoint, or not in this place", format!("it saved:\n{}", saved.join("\n")));
-                    }
+                if let Some(at) = saved.iter().skip(self.checkpoints).position(|found| **found == wanted) {
+                    self.checkpoints += at + 1;
+                } else {
+                    let saved: Vec<String> = saved.iter().map(ToString::to_string).collect();
+                    self.fault(span, "there is no such checkpoint, or not in this place", format!("it saved:\n{}", saved.join("\n")));
                 }
             }
             Expect::Refused(rule) => {
@@ -349,7 +348,7 @@ impl Checker<'_> {
             },
             Expect::HostLink(host, path, target) => match self.scene.on_host(host, path).map(fs::read_link) {
                 Some(Ok(found)) => {
-                    self.text(span, &format!("{path} on {host}"), &TextRule::Is(target.clone()), &found.display().to_string())
+                    self.text(span, &format!("{path} on {host}"), &TextRule::Is(target.clone()), &found.display().to_string());
                 }
                 _ => self.fault(span, format!("there is no link {path} on {host}"), self.said()),
             },

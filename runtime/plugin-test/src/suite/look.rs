@@ -83,7 +83,7 @@ pub(super) fn transcript(called: &Called, scene: &Scene) -> String {
         match record {
             Record::Line(found, text) => log.push(json!(format!("{}: {text}", level(*found)))),
             Record::Progress(what, done, total) => {
-                log.push(json!(format!("progress: {what} {done}/{}", total.map_or("?".to_owned(), |total| total.to_string()))))
+                log.push(json!(format!("progress: {what} {done}/{}", total.map_or("?".to_owned(), |total| total.to_string()))));
             }
             Record::Checkpoint(state) => checkpoints.push(state.clone()),
             Record::Denied(capability) => refused.push(json!(capability)),
