@@ -18,11 +18,11 @@ fn project() -> Sandbox {
     for name in ["README.md", "relrun.kdl", MANIFEST] {
         sandbox.write(name, &fs::read_to_string(checkout.join(name)).unwrap());
     }
-    for folder in ["docs", "wit"] {
-        for path in files(&checkout.join(folder)) {
-            let name = path.strip_prefix(&checkout).unwrap().to_str().unwrap();
-            sandbox.write(name, &fs::read_to_string(&path).unwrap());
-        }
+    let sdks = fs::read_dir(checkout.join("sdk")).unwrap().map(|entry| entry.unwrap().path());
+    let of_sdks = sdks.flat_map(|sdk| [sdk.join("README.md"), sdk.join("example/README.md")]).filter(|page| page.is_file());
+    for path in ["docs", "wit"].iter().flat_map(|folder| files(&checkout.join(folder))).chain(of_sdks) {
+        let name = path.strip_prefix(&checkout).unwrap().to_str().unwrap();
+        sandbox.write(name, &fs::read_to_string(&path).unwrap());
     }
     let plugin = "examples/site/target/render.wasm";
     fs::create_dir(sandbox.path("examples/site/target")).unwrap();
