@@ -116,7 +116,8 @@ mod tests {
             let project = relrun_manifest::parse_plugin_project("plugin.kdl", &text).unwrap();
             assert_eq!((project.name.as_str(), project.language), ("release-notes", language));
             assert!(written.iter().any(|path| path == ".gitignore"), "{language}: {written:?}");
-            let cases: Vec<&String> = written.iter().filter(|path| path.starts_with("tests/") && path.ends_with(".kdl")).collect();
+            let is_case = |path: &&String| path.starts_with("tests/") && Path::new(path).extension().is_some_and(|kind| kind == "kdl");
+            let cases: Vec<&String> = written.iter().filter(is_case).collect();
             assert!(!cases.is_empty(), "{language}: {written:?}");
             for case in cases {
                 relrun_manifest::parse_cases(case, &fs::read_to_string(folder.path().join(case)).unwrap()).unwrap();
