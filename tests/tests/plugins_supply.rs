@@ -245,10 +245,12 @@ fn policy_believes_a_trusted_key_alone() {
     policy(&format!(" revoke \"{component}\" reason=\"it leaks\"\n"));
     refused(&project.relrun(&["check"]), 2, &["revokes the component of plugin \"audit\"", "it leaks"]);
 
-    // The signature is asked for again where the component comes from the cache.
+    // The signature is asked for again where the component comes from the cache; the project has one too.
     policy("");
     good(project.relrun(&["--offline", "apply", "--force"]));
     fs::remove_dir_all(project.path("plugin-cache/signatures")).unwrap();
+    good(project.relrun(&["--offline", "apply", "--force"]));
+    fs::remove_dir_all(project.path(".relrun/plugins/signatures")).unwrap();
     refused(&project.relrun(&["--offline", "apply", "--force"]), 2, &["it is not signed"]);
     good(project.relrun(&["apply", "--force"]));
 
