@@ -106,7 +106,7 @@ pub(crate) async fn dispatch(cli: &Cli) -> Result<Exit, EngineError> {
         Command::Lock(command) => lock::dispatch(cli, command),
         Command::State(command) => state::dispatch(cli, command),
         Command::Cache(command) => cache::dispatch(cli, command),
-        Command::Plugin(command) => plugin::dispatch(cli, command).await,
+        Command::Plugin(command) => Box::pin(plugin::dispatch(cli, command)).await,
         Command::Policy(command) => policy::dispatch(cli, command).await,
         Command::Bundle(command) => supply::bundle(cli, command).await,
         Command::Doctor => doctor(cli),

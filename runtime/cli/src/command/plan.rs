@@ -14,7 +14,7 @@ use std::path::Path;
 pub(super) async fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit, EngineError> {
     let plan = match super::package::named(&args.target.manifest)? {
         Some(asked) => Box::pin(super::package::plan(cli, args, &asked)).await?,
-        None => plan_manifest(cli, args).await?,
+        None => Box::pin(plan_manifest(cli, args)).await?,
     };
     if let Some(out) = &args.out {
         let text = serde_json::to_string_pretty(&plan).map_err(|error| EngineError::io("write the plan", std::io::Error::other(error)))?;

@@ -81,8 +81,14 @@ fn act(action: &Action<'_>, given: Option<&Value>) -> Result<Value> {
         "unfinished" => context::unfinished::<Value>()?.unwrap_or_default(),
         "setting" => context::setting(action.text("name")?).map_or(Value::Null, Value::from),
         "log" => done(write_log(action)?),
-        "progress" => done(log::progress(action.text("what")?, action.number("done").unwrap_or(0), action.number("total"))),
-        "print" => done(print(action.text("text")?)),
+        "progress" => {
+            log::progress(action.text("what")?, action.number("done").unwrap_or(0), action.number("total"));
+            done(())
+        }
+        "print" => {
+            print(action.text("text")?);
+            done(())
+        }
         "checkpoint" => done(checkpoint(&action.get("state").cloned().unwrap_or_default())?),
         "write" => done(fs::write(action.text("path")?, action.text("text")?)?),
         "read" => Value::from(fs::read_to_string(action.text("path")?)?),

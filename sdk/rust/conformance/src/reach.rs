@@ -62,7 +62,7 @@ pub fn act(name: &str, action: &Action<'_>) -> Result<Value> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn image(action: &Action<'_>) -> Result<Image> {

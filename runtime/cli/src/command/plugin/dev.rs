@@ -28,7 +28,7 @@ pub(super) async fn dev(cli: &Cli, meant: &Meant) -> Result<Exit, EngineError> {
     loop {
         let seen = look(&meant.folder);
         let round = async {
-            if let Err(error) = test::test(cli, meant, false).await {
+            if let Err(error) = Box::pin(test::test(cli, meant, false)).await {
                 show::error(cli, &error);
             }
             if show::format(cli) != Format::Json {
@@ -76,7 +76,7 @@ async fn changed(folder: &Path, seen: Seen) {
 
 /// Looks at what a plugin is made of, and at its tests. A folder that is gone for a moment has nothing in it.
 fn look(folder: &Path) -> Seen {
-    let mut paths = build::job(folder).map(|job| job.inputs()).unwrap_or_else(|_| vec![folder.join("plugin.kdl")]);
+    let mut paths = build::job(folder).map_or_else(|_| vec![folder.join("plugin.kdl")], |job| job.inputs());
     collect(&folder.join("tests"), &mut paths);
     let seen = paths.into_iter().map(|path| {
         let found = path.metadata().ok();

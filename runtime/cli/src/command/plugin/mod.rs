@@ -22,11 +22,11 @@ pub(super) async fn dispatch(cli: &Cli, command: &PluginCommand) -> Result<Exit,
         PluginCommand::Build { dir } => build::build(cli, dir).await,
         PluginCommand::Test { what, update, no_build, cases } => {
             let meant = test::Meant::new(what, cases.as_deref(), *update)?;
-            test::test(cli, &meant, *no_build).await
+            Box::pin(test::test(cli, &meant, *no_build)).await
         }
-        PluginCommand::Dev { what, update } => dev::dev(cli, &test::Meant::new(what, None, *update)?).await,
-        PluginCommand::Check { what, config } => check::check(cli, what, config.as_deref()).await,
-        PluginCommand::Inspect { what, manifest } => inspect::inspect(cli, what, &manifest.path).await,
+        PluginCommand::Dev { what, update } => Box::pin(dev::dev(cli, &test::Meant::new(what, None, *update)?)).await,
+        PluginCommand::Check { what, config } => Box::pin(check::check(cli, what, config.as_deref())).await,
+        PluginCommand::Inspect { what, manifest } => Box::pin(inspect::inspect(cli, what, &manifest.path)).await,
         PluginCommand::Supply(command) => super::supply::dispatch(cli, command).await,
     }
 }

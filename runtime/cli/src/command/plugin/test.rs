@@ -66,7 +66,7 @@ pub(super) async fn test(cli: &Cli, meant: &Meant, no_build: bool) -> Result<Exi
         let Some(built) = build::made(cli, build::job(&meant.folder)?).await? else { return Ok(Exit::StepFailed) };
         Found::file(&built.component)?
     };
-    let suite = ready(component.bytes.len(), Suite::new(open::bare_host()?, component.source)).await?.map_err(failed)?;
+    let suite = Box::pin(ready(component.bytes.len(), Suite::new(open::bare_host()?, component.source))).await?.map_err(failed)?;
     let (mut passed, mut broken, mut written, mut last) = (0usize, 0usize, 0usize, "");
     for (file, case) in chosen {
         if last != file.name {
@@ -76,9 +76,9 @@ pub(super) async fn test(cli: &Cli, meant: &Meant, no_build: bool) -> Result<Exi
         let folder = file.path.parent().unwrap_or(Path::new("."));
         let report = suite.run(case, folder, &mut Snapshots::beside(&file.path, meant.update)).await.map_err(failed)?;
         if report.faults.is_empty() {
-            passed += 1
+            passed += 1;
         } else {
-            broken += 1
+            broken += 1;
         }
         written += report.written;
         show_case(cli, file, case, &report)?;

@@ -10,7 +10,7 @@ fn mistakes(text: &str) -> Vec<String> {
 
 #[test]
 fn a_case_is_read_whole() {
-    let text = r##"
+    let text = r#"
 case "announces" {
     config { url "https://api.example.com/x"; source "${step.site.dist}" }
     secret "token" "hunter2"
@@ -33,7 +33,7 @@ case "announces" {
     }
     undo { given #null; summary "gone" }
 }
-"##;
+"#;
     let cases = parse_cases("a.kdl", text).unwrap();
     let case = &cases[0];
     assert_eq!(case.values, [("input.big".to_owned(), Value::from("ababab"))]);
@@ -59,7 +59,7 @@ fn a_config_may_be_json() {
 
 #[test]
 fn every_mistake_is_told_at_once() {
-    let text = r##"
+    let text = r#"
 case "a" {
     config "{"
     value "who" "x"
@@ -70,7 +70,7 @@ case "a" {
     resolve { kind "prue"; need "htp \"https://x.example\"" }
     apply { summary "a" contains="b"; error "bad"; output "x" 1 contains="y" }
 }
-"##;
+"#;
     let found = mistakes(text);
     for part in [
         "this is no JSON",
