@@ -5,7 +5,7 @@ use crate::{EngineError, Loaded, Workspace};
 use relrun_host::{ComponentBytes, ComponentSource};
 use relrun_ledger::Digest;
 use relrun_manifest::{Mistake, PluginRule, Policy, Trust};
-use relrun_supply::{Origin, PluginCache, Revoked, Shelved, Signed, SupplyError, TrustedKey, schemes, verify};
+use relrun_supply::{Origin, PluginCache, Revoked, Shelved, Signed, SupplyError, TrustedKey, WhyNot, schemes, verify};
 use std::path::Path;
 
 /// A bundle whose signature was found right.
@@ -144,20 +144,27 @@ pub(crate) async fn vouched(workspace: &Workspace, policy: &Policy, rule: &Plugi
         return by_bundle(bundle);
     }
     let bytes = bytes_of(&located.source).map_err(|why| (why, "bring the component back".to_owned()))?;
-    let mut why = relrun_supply::WhyNot::Unsigned;
+    let help = format!(
+        "it must be signed with a key of `{}`: `relrun plugin sign`, and `relrun plugin update` takes the signature in",
+        trust.name
+    );
+    let mut reasons: Vec<String> = Vec::new();
     for signature in signatures_of(workspace, origin.as_ref(), located).await.map_err(said)? {
         match verify(&bytes, std::slice::from_ref(&signature), &keys, &revoked, workspace.now) {
             Ok(_) => {
                 keep_signature(workspace, located.source.digest, &signature);
                 return Ok(());
             }
-            Err(reason) => why = reason,
+            // Each of them has a reason of its own, and all are told.
+            Err(WhyNot::Refused(more)) => more.into_iter().for_each(|reason| {
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
+            }),
+            Err(reason) => return Err((reason.to_string(), help)),
         }
     }
-    let help = format!(
-        "it must be signed with a key of `{}`: `relrun plugin sign`, and `relrun plugin update` takes the signature in",
-        trust.name
-    );
+    let why = if reasons.is_empty() { WhyNot::Unsigned } else { WhyNot::Refused(reasons) };
     Err((why.to_string(), help))
 }
 
